@@ -1,0 +1,60 @@
+# lrprop: two commands do everything, `make train ACTION=squat` and `make test`.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+
+# What to train
+ACTION ?= squat
+METHOD ?= lrprop
+SEED ?= 0
+NAME ?= $(ACTION)-$(METHOD)-$(SEED)
+# Empty: the synthetic set of the action, made on the spot. Else a folder of videos or the root of Penn Action.
+DATA ?=
+EPOCHS ?=
+# csv, or wandb for Weights & Biases as well
+LOGGER ?= csv
+DEVICES ?= auto
+# Whatever else the command line takes
+ARGS ?=
+
+ROOT := $(or $(DATA),data/synthetic/$(ACTION))
+ACTIONS := $(basename $(notdir $(wildcard experiments/actions/*.yaml)))
+METHODS := $(basename $(notdir $(wildcard experiments/methods/*.yaml)))
+PROFILE ?= $(if $(shell command -v nvidia-smi),gpu,cpu)
+LAYERS = base actions/$(ACTION) methods/$(METHOD) \
+	$(patsubst experiments/%.yaml,%,$(wildcard experiments/methods/$(METHOD)/$(ACTION).yaml)) profiles/$(PROFILE)
+FIT = $(BIN)/lrprop fit $(LAYERS:%=--config experiments/%.yaml) --data.root "$(ROOT)" --name "$(NAME)" \
+	--seed_everything $(SEED) --trainer.devices $(DEVICES) $(if $(EPOCHS),--trainer.max_epochs $(EPOCHS)) \
+	$(if $(filter wandb,$(LOGGER)),--wandb true) $(ARGS)
+
+.PHONY: train test setup lint clean help
+
+train: setup ## learn an action and show an alignment: ACTION, METHOD, DATA, EPOCHS, SEED, NAME, LOGGER, DEVICES, ARGS
+	@$(if $(filter $(ACTION),$(ACTIONS)),,echo "error: unknown ACTION=$(ACTION); known: $(ACTIONS)" >&2; exit 2)
+	@$(if $(filter $(METHOD),$(METHODS)),,echo "error: unknown METHOD=$(METHOD); known: $(METHODS)" >&2; exit 2)
+	@$(if $(DATA),,$(BIN)/lrprop synth $(ACTION) $(ROOT))
+	@$(FIT)
+
+test: setup ## lint, type-check and run all tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2 --dist loadfile
+
+setup: .venv/installed ## create .venv and install lrprop into it
+
+.venv/installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $@
+
+lint: setup ## put the code in order: imports, format, simple mistakes
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove the environment and the caches, but neither data nor runs
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

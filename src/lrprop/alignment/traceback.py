@@ -1,0 +1,42 @@
+"""Where a path came from: one direction code a cell, and the path those codes spell.
+
+From cell (i, j) a path goes back to (i-1, j-1), (i-1, j) or (i, j-1). A diagonal out of row 0 leaves the matrix: that
+is where the path begins, at (0, 0) or, with an open beginning, at any (0, j).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+# In the order that breaks ties.
+DIAGONAL, UP, LEFT = 0, 1, 2
+
+
+@njit(nogil=True, cache=True)
+def trace_paths(directions: np.ndarray, last_rows: np.ndarray, last_columns: np.ndarray) -> np.ndarray:
+    """Follow the direction codes of every pair back from its last cell.
+
+    Args:
+        directions: (B, N, M) int8 codes.
+        last_rows: (B,) int64, the row a path ends in.
+        last_columns: (B,) int64, the column a path ends in.
+
+    Returns:
+        (B, N + M - 1, 2) int64, the matched (i, j) in ascending order at the end of each pair, -1 before them.
+    """
+    batch, rows, columns = directions.shape
+    paths = np.full((batch, rows + columns - 1, 2), -1, np.int64)
+    for b in range(batch):
+        i, j = last_rows[b], last_columns[b]
+        position = rows + columns - 2
+        while i >= 0:
+            paths[b, position, 0] = i
+            paths[b, position, 1] = j
+            position -= 1
+            code = directions[b, i, j]
+            if code != LEFT:
+                i -= 1
+            if code != UP:
+                j -= 1
+    return paths

@@ -1,0 +1,21 @@
+"""What happens around training: evaluation, seeding, the feature bank, the history and the final report."""
+
+from lrprop.callbacks.evaluation import Evaluation
+from lrprop.callbacks.feature_bank import UseFeatureBank
+from lrprop.callbacks.figures import draw_val_pair
+from lrprop.callbacks.floors import floor_rows
+from lrprop.callbacks.history import HistoryLogger
+from lrprop.callbacks.predictions import EmbeddingWriter
+from lrprop.callbacks.report import Report
+from lrprop.callbacks.seeding import SeedEveryEpoch
+
+__all__ = [
+    "EmbeddingWriter",
+    "Evaluation",
+    "HistoryLogger",
+    "Report",
+    "SeedEveryEpoch",
+    "UseFeatureBank",
+    "draw_val_pair",
+    "floor_rows",
+]

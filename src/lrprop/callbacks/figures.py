@@ -1,0 +1,38 @@
+"""Draws how the trained model aligns two val videos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from lrprop.alignment import dtw, pairwise_distances
+from lrprop.batch import EmbeddedVideo
+from lrprop.data import AlignmentDataModule, Video
+from lrprop.data.videofile import read_video
+from lrprop.viz import Clip, draw_alignment, draw_poses, write_alignment_video
+
+
+def draw_val_pair(datamodule: AlignmentDataModule, embedded: list[EmbeddedVideo], folder: Path) -> None:
+    """Writes `alignment.png` and `alignment.mp4` of the first two val videos in id order: a pair that nobody chose.
+
+    Args:
+        datamodule: has the frames.
+        embedded: the embedded val videos.
+        folder: the run directory.
+    """
+    if len(embedded) < 2:
+        return
+    videos = {video.id: video for video in datamodule.split("val")}
+    pair = sorted(embedded, key=lambda video: video.id)[:2]
+    first, second = (_clip(videos[video.id]) for video in pair)
+    x, y = (torch.from_numpy(video.embeddings).double().unsqueeze(0) for video in pair)
+    cost = pairwise_distances(x, y)
+    path = dtw(cost).path(0).numpy()
+    draw_alignment(first, second, cost[0].numpy(), path, folder / "alignment.png")
+    write_alignment_video(first, second, path, folder / "alignment.mp4")
+
+
+def _clip(video: Video) -> Clip:
+    frames = read_video(video.path) if video.poses is None else draw_poses(video.poses)
+    return Clip(id=video.id, frames=frames, labels=video.labels, fps=video.fps)

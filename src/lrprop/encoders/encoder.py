@@ -1,0 +1,95 @@
+"""The encoder: frames in, one L2-normalised embedding a frame out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from lrprop.batch import Views
+from lrprop.encoders.backbones import Backbone, EfficientNetLite0, ImageBackbone, PoseMLP
+from lrprop.encoders.temporal import TemporalTransformer, fully_connected, projection_head
+
+BackboneFactory = Callable[[], Backbone]
+
+
+class Encoder(nn.Module):
+    """Frame encoder, fully connected layers, temporal transformer and embedding (LRProp, Section 3; after CARL).
+
+    The layers that see one frame at a time run on the real frames only, so that padding takes no part in any
+    BatchNorm statistic. A frozen frame encoder need not run at all: frames that are feature vectors skip it.
+
+    Args:
+        modality: what the videos hold; it chooses between the two frame encoders.
+        num_frames: T, the frames of a training view.
+        pixels: makes the frame encoder for pixels.
+        poses: makes the frame encoder for poses.
+        fc_units: units of the fully connected layers after the frame encoder.
+        width: width of the transformer.
+        layers: layers of the transformer.
+        heads: attention heads a layer.
+        feedforward: units of the transformer's feed-forward layers.
+        embedding: D, the length of an embedding.
+        dropout: dropout rate everywhere.
+    """
+
+    def __init__(
+        self,
+        modality: Literal["pixels", "poses"] = "pixels",
+        num_frames: int = 80,
+        pixels: BackboneFactory = EfficientNetLite0,
+        poses: BackboneFactory = PoseMLP,
+        fc_units: tuple[int, ...] = (512, 512),
+        width: int = 256,
+        layers: int = 7,
+        heads: int = 8,
+        feedforward: int = 1024,
+        embedding: int = 128,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.modality = modality
+        self.backbone = pixels() if modality == "pixels" else poses()
+        units = [self.backbone.num_features, *fc_units]
+        self.frame_head = nn.Sequential(fully_connected(units, dropout), nn.Linear(units[-1], width))
+        self.temporal = TemporalTransformer(width, layers, heads, feedforward, dropout, num_frames)
+        self.embed = nn.Linear(width, embedding)
+        self.projection = projection_head(embedding)
+
+    def forward(self, views: Views) -> Tensor:
+        """Embeddings (V, T, D) of unit length, zero where the mask is false."""
+        return _unit_length(self._embed(views), views.mask)
+
+    def training_embeddings(self, views: Views) -> tuple[Tensor, Tensor]:
+        """What training sees: the embeddings behind the projection head and those before it, both as in `forward`."""
+        embeddings = self._embed(views)
+        projections = _scatter(self.projection(embeddings[views.mask]), views.mask)
+        return _unit_length(projections, views.mask), _unit_length(embeddings, views.mask)
+
+    def frame_features(self, frames: Tensor) -> Tensor:
+        """What the frame encoder makes of N frames, (N, F); frames that are features already pass unchanged."""
+        features: Tensor = frames if frames.dim() == 2 else self.backbone(frames)
+        return features
+
+    @property
+    def can_use_feature_bank(self) -> bool:
+        """True where features computed once stay right through training: a frozen network over images."""
+        return isinstance(self.backbone, ImageBackbone) and self.backbone.frozen
+
+    def _embed(self, views: Views) -> Tensor:
+        features = self.frame_features(views.frames[views.mask])
+        codes = self.frame_head(features.to(self.embed.weight.dtype))
+        embeddings: Tensor = self.embed(self.temporal(_scatter(codes, views.mask), views.mask))
+        return embeddings
+
+
+def _unit_length(embeddings: Tensor, mask: Tensor) -> Tensor:
+    return normalize(embeddings, dim=-1) * mask.unsqueeze(-1)
+
+
+def _scatter(rows: Tensor, mask: Tensor) -> Tensor:
+    """Rows (N, D) of the N real frames to their places in (V, T, D), zeros elsewhere."""
+    return rows.new_zeros(*mask.shape, rows.shape[-1]).masked_scatter(mask.unsqueeze(-1), rows)

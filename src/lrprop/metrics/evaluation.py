@@ -1,0 +1,114 @@
+"""Every metric of the paper on a training and a validation set of embedded videos, under its name."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+
+from lrprop.batch import EmbeddedVideo
+from lrprop.metrics.functional import (
+    alignment_scores,
+    average_precision_at_k,
+    kendalls_tau,
+    phase_classification,
+    phase_progression,
+)
+
+
+def evaluate(
+    train: Sequence[EmbeddedVideo],
+    val: Sequence[EmbeddedVideo],
+    *,
+    tau_stride: int = 1,
+    ap_stride: int = 1,
+    fractions: Sequence[float] = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0),
+    ks: Sequence[int] = (1, 5, 10, 15, 20, 25, 30),
+) -> dict[str, float | None]:
+    """All metrics, by name; the order in which the videos are given plays no part.
+
+    Videos without a single labelled frame are left out of the metrics that need labels; one warning names what is
+    left out or cannot be computed for want of labels.
+
+    Args:
+        train: the videos that the phase classifier and the regression are trained on.
+        val: the videos that are judged.
+        tau_stride: of Kendall's tau; 1, or 2 (Penn Action) and 5 (Pouring) as in the original evaluation.
+        ap_stride: of AP@K; likewise.
+        fractions: parts of the labelled training videos, in id order, that the classifier is trained on.
+        ks: the K of AP@K.
+
+    Returns:
+        Fractions, not percent, under `kendalls_tau`, `phase_progression`, `phase_classification@P` (P percent of the
+        training videos), `ap@K` and `dtw_accuracy`, None where not defined; the number of pairs of videos without a
+        tau under `kendalls_tau_undefined`; and `canonical_error` only where a val video has its canonical time.
+
+    Raises:
+        ValueError: an id that occurs twice, embeddings that are not finite (names the video), a bad option.
+    """
+    train, val = _in_id_order(train, "train"), _in_id_order(val, "val")
+    labelled_train, labelled_val = ([video for video in side if _has_labels(video)] for side in (train, val))
+    _warn_of_missing_labels(train, val)
+    tau, undefined = kendalls_tau([video.embeddings for video in val], tau_stride, return_undefined=True)
+    sides = (*_columns(labelled_train), *_columns(labelled_val))
+    accuracies = phase_classification(*sides, fractions)
+    precisions = average_precision_at_k(*_columns(labelled_val), ks, ap_stride)
+    dtw_accuracy, canonical_error = _alignment_scores(val)
+    values = {
+        "kendalls_tau": tau,
+        "kendalls_tau_undefined": float(undefined),
+        "phase_progression": phase_progression(*sides),
+        **{f"phase_classification@{round(100 * part, 6):g}": value for part, value in accuracies.items()},
+        **{f"ap@{k}": value for k, value in precisions.items()},
+        "dtw_accuracy": dtw_accuracy,
+    }
+    if any(video.truth is not None for video in val):
+        values["canonical_error"] = canonical_error
+    return {name: None if math.isnan(value) else value for name, value in values.items()}
+
+
+def _in_id_order(videos: Sequence[EmbeddedVideo], side: str) -> list[EmbeddedVideo]:
+    ordered = sorted(videos, key=lambda video: video.id)
+    for video, following in zip(ordered, ordered[1:], strict=False):
+        if video.id == following.id:
+            raise ValueError(f"{side} holds the video '{video.id}' twice; give every video once")
+    for video in ordered:
+        if not np.isfinite(video.embeddings).all():
+            raise ValueError(f"{side} video '{video.id}': its embeddings hold NaN or infinite values")
+    return ordered
+
+
+def _has_labels(video: EmbeddedVideo) -> bool:
+    return video.labels is not None and bool((np.asarray(video.labels) >= 0).any())
+
+
+def _columns(videos: Sequence[EmbeddedVideo]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The embeddings and the labels, -1 all through where a video has none."""
+    labels = [np.full(len(v.embeddings), -1) if v.labels is None else v.labels for v in videos]
+    return [video.embeddings for video in videos], labels
+
+
+def _alignment_scores(videos: Sequence[EmbeddedVideo]) -> tuple[float, float]:
+    """DTW accuracy and canonical error; only videos that have labels or a truth are aligned."""
+    known = [video for video in videos if _has_labels(video) or video.truth is not None]
+    truths = [np.full(len(v.embeddings), np.nan) if v.truth is None else v.truth for v in known]
+    return alignment_scores(*_columns(known), truths)
+
+
+def _warn_of_missing_labels(train: Sequence[EmbeddedVideo], val: Sequence[EmbeddedVideo]) -> None:
+    counts = {side: sum(map(_has_labels, videos)) for side, videos in (("train", train), ("val", val))}
+    totals = {"train": len(train), "val": len(val)}
+    notices = [
+        f"{totals[side] - counts[side]} of {totals[side]} {side} videos have no phase labels and take no part in the "
+        "metrics that need them"
+        for side in counts
+        if counts[side] < totals[side]
+    ]
+    if not counts["val"]:
+        notices.append("skipped for want of labelled val videos: phase_progression, phase_classification, ap, dtw_accuracy")
+    elif not counts["train"]:
+        notices.append("skipped for want of labelled train videos: phase_progression, phase_classification")
+    if notices:
+        warnings.warn("; ".join(notices), UserWarning, stacklevel=3)

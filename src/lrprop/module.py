@@ -1,0 +1,79 @@
+"""The model: an encoder and an objective, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim import Adam
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+from lrprop.batch import Views
+from lrprop.encoders import Encoder
+from lrprop.errors import InputError
+
+
+class AlignmentModule(pl.LightningModule):
+    """Learns embeddings whose nearest neighbours, across videos, are at the same moment of the action.
+
+    Args:
+        encoder: from views to embeddings.
+        objective: from embeddings and views to a dictionary of terms, "loss" among them.
+        learning_rate: of Adam, decayed to 0 along a cosine; the default is CARL's.
+        weight_decay: of Adam (an L2 penalty); the default is CARL's.
+    """
+
+    def __init__(
+        self, encoder: Encoder, objective: nn.Module, learning_rate: float = 1e-4, weight_decay: float = 1e-5
+    ) -> None:
+        super().__init__()
+        self.encoder, self.objective = encoder, objective
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+
+    def forward(self, views: Views) -> Tensor:
+        """Embeddings (V, T, D) of unit length."""
+        embeddings: Tensor = self.encoder(views)
+        return embeddings
+
+    def training_step(self, views: Views, _: int) -> Tensor:
+        """One loss; every term is logged by its name."""
+        projections, embeddings = self.encoder.training_embeddings(views)
+        terms: dict[str, Tensor] = self.objective(projections, views, embeddings)
+        self.log_dict(
+            {f"train/{name}": term.detach() for name, term in terms.items()},
+            on_step=False,
+            on_epoch=True,
+            prog_bar=True,
+            batch_size=len(views.video),
+        )
+        return terms["loss"]
+
+    def validation_step(self, views: Views, batch_index: int, dataloader_idx: int = 0) -> Tensor:
+        """The embeddings of a whole video, (1, n, D); `callbacks.evaluation` gathers them."""
+        return self(views)
+
+    test_step = predict_step = validation_step
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Adam and a cosine over all epochs."""
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        optimizer = Adam(trained, lr=self.learning_rate, weight_decay=self.weight_decay)
+        return {"optimizer": optimizer, "lr_scheduler": CosineAnnealingLR(optimizer, self.trainer.max_epochs or 1)}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuses a checkpoint of another architecture, naming what differs first.
+
+        Raises:
+            InputError: if names or shapes of the weights differ.
+        """
+        found = {name: tuple(tensor.shape) for name, tensor in checkpoint["state_dict"].items()}
+        expected = {name: tuple(tensor.shape) for name, tensor in self.state_dict().items()}
+        for name in sorted(found.keys() | expected.keys()):
+            if found.get(name) != expected.get(name):
+                raise InputError(
+                    f"the checkpoint is of another architecture: {name} is {found.get(name, 'missing')} in the "
+                    f"checkpoint and {expected.get(name, 'missing')} in the model; "
+                    "use the config.yaml beside the checkpoint."
+                )

@@ -1,0 +1,58 @@
+"""Position priors: where in another view a frame should be found, and how far a prediction is from it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# Stands in for minus infinity in logits: exp of it is 0 in every dtype, and its differences stay finite.
+_MASKED_LOGIT = -1e9
+
+
+def log_match_probabilities(similarity: Tensor, mask: Tensor, temperature: float) -> Tensor:
+    """log P(j | i), the softmax over the frames of the other view (LRProp, Eq. 1).
+
+    Args:
+        similarity: (B, N, M) cosine similarities.
+        mask: (B, M), true where a frame j is real.
+        temperature: tau > 0.
+
+    Returns:
+        (B, N, M) log-probabilities; practically minus infinity where the mask is false.
+    """
+    return _masked_log_softmax(similarity / temperature, mask)
+
+
+def log_position_prior(expected: Tensor, steps: Tensor, mask: Tensor, variance: float) -> Tensor:
+    """log Q_ij for Q_ij proportional to exp(-(e_i - s_j)^2 / (2 sigma^2)) (LRProp, Eq. 2 and 7).
+
+    Args:
+        expected: (B, N), the step e_i in the other video where frame i is expected.
+        steps: (B, M), the steps s_j of the other view.
+        mask: (B, M), true where a frame j is real.
+        variance: sigma^2 > 0, in squared steps.
+
+    Returns:
+        (B, N, M) log-probabilities over j.
+    """
+    squared = (expected.unsqueeze(2) - steps.unsqueeze(1)) ** 2
+    return _masked_log_softmax(-squared / (2 * variance), mask)
+
+
+def mean_divergence(log_q: Tensor, log_p: Tensor, mask: Tensor) -> Tensor:
+    """The mean over the real frames i of KL(Q_i || P_i) (LRProp, Eq. 3).
+
+    Args:
+        log_q: (B, N, M) log-probabilities of the prior.
+        log_p: (B, N, M) log-probabilities of the prediction.
+        mask: (B, N), true where a frame i is real.
+
+    Returns:
+        (B,) in nats, not negative.
+    """
+    divergence = (log_q.exp() * (log_q - log_p)).sum(-1)
+    return (divergence * mask).sum(-1) / mask.sum(-1)
+
+
+def _masked_log_softmax(logits: Tensor, mask: Tensor) -> Tensor:
+    return torch.log_softmax(logits.masked_fill(~mask.unsqueeze(1), _MASKED_LOGIT), dim=-1)

@@ -1,0 +1,50 @@
+"""Who judges the judge: the oracle's recursions against the list of all paths."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from oracle import all_paths, dtw_oracle, soft_dtw_oracle
+
+SHAPES = [(1, 1), (1, 4), (4, 1), (3, 3), (3, 5), (5, 3)]
+ENDS = [(False, False), (True, False), (False, True), (True, True)]
+
+
+@pytest.mark.parametrize(("count", "shape"), [(1, (1, 1)), (3, (2, 2)), (13, (3, 3)), (63, (4, 4))])
+def test_the_number_of_paths_is_the_delannoy_number(count, shape):
+    assert len(all_paths(*shape)) == count
+
+
+def test_open_ends_begin_and_end_anywhere_but_match_every_row():
+    paths = all_paths(3, 4, open_begin=True, open_end=True)
+    assert {path[0] for path in paths} == {(0, j) for j in range(4)}
+    assert {path[-1] for path in paths} == {(2, j) for j in range(4)}
+    assert all({i for i, _ in path} == {0, 1, 2} for path in paths)
+    assert len({tuple(path) for path in paths}) == len(paths)
+
+
+@pytest.mark.parametrize("ends", ENDS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_dtw_is_the_least_of_all_paths(shape, ends):
+    cost = np.random.default_rng(0).normal(size=shape)
+    distance, path = dtw_oracle(cost, *ends)
+    paths = all_paths(*shape, *ends)
+    totals = [sum(cost[cell] for cell in cells) for cells in paths]
+    assert distance == pytest.approx(min(totals), abs=1e-12)
+    assert path == paths[int(np.argmin(totals))]
+
+
+@pytest.mark.parametrize("gamma", [1.0, 0.05])
+@pytest.mark.parametrize("ends", ENDS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_soft_dtw_weighs_all_paths(shape, ends, gamma):
+    cost = np.random.default_rng(1).normal(size=shape)
+    paths = all_paths(*shape, *ends)
+    weights = np.exp([-sum(cost[cell] for cell in path) / gamma for path in paths])
+    alignment = np.zeros(shape)
+    for weight, path in zip(weights / weights.sum(), paths, strict=True):
+        for cell in path:
+            alignment[cell] += weight
+    value, soft_alignment = soft_dtw_oracle(cost, gamma, *ends)
+    assert value == pytest.approx(-gamma * np.log(weights.sum()), abs=1e-10)
+    np.testing.assert_allclose(soft_alignment, alignment, atol=1e-10)
