@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from jsonargparse import Namespace, auto_cli
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import Logger, WandbLogger
 from rich.console import Console
@@ -21,11 +21,13 @@ from lrprop.callbacks import (
     EmbeddingWriter,
     Evaluation,
     HistoryLogger,
+    ProgressBar,
     Report,
     SeedEveryEpoch,
     UseFeatureBank,
     draw_val_pair,
     floor_rows,
+    show_table,
 )
 from lrprop.data import AlignmentDataModule, modality_of
 from lrprop.data.synthetic import generate
@@ -92,7 +94,7 @@ class AlignmentCLI(LightningCLI):
         callbacks: list[Callback] = [UseFeatureBank(), SeedEveryEpoch(self.options.seed_everything)]
         callbacks += [EmbeddingWriter(self.folder), *self._checkpoints()]
         if self.options.trainer.enable_progress_bar is not False:
-            callbacks.append(RichProgressBar(leave=False))
+            callbacks.append(ProgressBar())
         self.trainer_defaults["callbacks"] = callbacks
         return super().instantiate_trainer(logger=self._loggers(), **kwargs)
 
@@ -127,8 +129,21 @@ class AlignmentCLI(LightningCLI):
         self.trainer.validate(self.model, self.datamodule, verbose=False)
         self.report.add(final=self.evaluation.results["val"])
         draw_val_pair(self.datamodule, self.evaluation.embedded["val"], self.folder)
-        self.report.show(f"{self.options.name}: {self.datamodule.action}")
-        Console().print(f"Everything is in [bold]{self.folder}[/bold]: metrics.json, alignment.png, alignment.mp4, ...")
+        self._show(self.report.rows)
+        Console().print(f"In [bold]{self.folder}[/bold]: alignment.png, alignment.mp4, metrics.json, metrics.csv, ...")
+
+    def after_validate(self) -> None:
+        """The table of a checkpoint, beside what its run knows of the floor rows."""
+        self._show(Report(self.folder).rows | {"final": self.evaluation.results["val"]})
+
+    after_test = after_validate
+
+    def after_predict(self) -> None:
+        """Where the embeddings are."""
+        Console().print(f"Embeddings of {len(self.datamodule.videos)} videos in [bold]{self.folder / 'embeddings'}[/bold]")
+
+    def _show(self, rows: dict[str, Any]) -> None:
+        show_table(rows, f"{self.datamodule.action} ({self.options.name})")
 
     @property
     def evaluation(self) -> Evaluation:
@@ -160,13 +175,13 @@ def main(args: list[str] | None = None) -> int:
     Returns:
         The exit status: 0, or 2 after bad input, which was told in one line.
     """
-    args = sys.argv[1:] if args is None else args
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[RichHandler(show_time=False)])
+    tool = (sys.argv[1:] if args is None else args)[:1]
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[RichHandler(show_time=False, show_path=False)])
     logging.getLogger("lrprop").setLevel(logging.INFO)
     _silence()
     try:
-        if args and args[0] in TOOLS:
-            auto_cli(TOOLS[args[0]], args=args[1:], as_positional=True)
+        if tool and tool[0] in TOOLS:
+            auto_cli(TOOLS[tool[0]], args=(sys.argv[1:] if args is None else args)[1:], as_positional=True)
         else:
             AlignmentCLI(
                 AlignmentModule,
@@ -185,5 +200,6 @@ def main(args: list[str] | None = None) -> int:
 
 def _silence() -> None:
     """Hides the remarks of libraries that a user can do nothing about."""
-    for remark in ("Experiment logs directory", "The '.*_dataloader' does not have many workers", ".*does not have many workers", "Checkpoint directory"):
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for remark in ("Experiment logs directory", ".*does not have many workers", ".*LeafSpec"):
         warnings.filterwarnings("ignore", message=remark)

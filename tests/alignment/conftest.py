@@ -1,15 +1,11 @@
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 
 from lrprop.alignment import BACKENDS
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # tests/oracle.py
 
 
 class Place(NamedTuple):
@@ -19,9 +15,8 @@ class Place(NamedTuple):
     device: str
 
 
-def _places() -> list[object]:
-    reason = "torch sees no CUDA device"
-    no_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason=reason)
+def _places() -> list[Any]:
+    no_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
     places = []
     for name, backend in BACKENDS.items():
         away = pytest.mark.skipif(not backend.is_available(), reason=f"backend {name} is not available here")
@@ -34,4 +29,5 @@ def _places() -> list[object]:
 @pytest.fixture(scope="session", params=_places())
 def place(request: pytest.FixtureRequest) -> Place:
     """Each backend on each kind of device that its row in BACKENDS names."""
-    return request.param
+    chosen: Place = request.param
+    return chosen

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from oracle import all_paths, dtw_oracle, soft_dtw_oracle
+
+from tests.oracle import all_paths, dtw_oracle, soft_dtw_oracle
 
 SHAPES = [(1, 1), (1, 4), (4, 1), (3, 3), (3, 5), (5, 3)]
 ENDS = [(False, False), (True, False), (False, True), (True, True)]
 
 
 @pytest.mark.parametrize(("count", "shape"), [(1, (1, 1)), (3, (2, 2)), (13, (3, 3)), (63, (4, 4))])
-def test_the_number_of_paths_is_the_delannoy_number(count, shape):
+def test_the_number_of_paths_is_the_delannoy_number(count: int, shape: tuple[int, int]) -> None:
     assert len(all_paths(*shape)) == count
 
 
-def test_open_ends_begin_and_end_anywhere_but_match_every_row():
+def test_open_ends_begin_and_end_anywhere_but_match_every_row() -> None:
     paths = all_paths(3, 4, open_begin=True, open_end=True)
     assert {path[0] for path in paths} == {(0, j) for j in range(4)}
     assert {path[-1] for path in paths} == {(2, j) for j in range(4)}
@@ -25,7 +26,7 @@ def test_open_ends_begin_and_end_anywhere_but_match_every_row():
 
 @pytest.mark.parametrize("ends", ENDS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_dtw_is_the_least_of_all_paths(shape, ends):
+def test_dtw_is_the_least_of_all_paths(shape: tuple[int, int], ends: tuple[bool, bool]) -> None:
     cost = np.random.default_rng(0).normal(size=shape)
     distance, path = dtw_oracle(cost, *ends)
     paths = all_paths(*shape, *ends)
@@ -37,7 +38,7 @@ def test_dtw_is_the_least_of_all_paths(shape, ends):
 @pytest.mark.parametrize("gamma", [1.0, 0.05])
 @pytest.mark.parametrize("ends", ENDS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_soft_dtw_weighs_all_paths(shape, ends, gamma):
+def test_soft_dtw_weighs_all_paths(shape: tuple[int, int], ends: tuple[bool, bool], gamma: float) -> None:
     cost = np.random.default_rng(1).normal(size=shape)
     paths = all_paths(*shape, *ends)
     weights = np.exp([-sum(cost[cell] for cell in path) / gamma for path in paths])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,23 +13,24 @@ from lrprop.alignment import dtw, numba_cpu, soft_dtw
 
 COST = torch.rand(9, 40, 30, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 LENGTHS = torch.tensor([[40, 30], [1, 1], [40, 2], [3, 30], [20, 20], [7, 9], [39, 30], [2, 2], [40, 29]])
+THREADS = 3
 
 
 def align() -> torch.Tensor:
     """Values, gradients and first matches in one tensor."""
     cost = COST.clone().requires_grad_()
     value = soft_dtw(cost, 0.1, LENGTHS, backend="numba")
-    value.sum().backward()
+    (grad,) = torch.autograd.grad(value.sum(), cost)
     hard = dtw(COST, LENGTHS, backend="numba")
-    parts = value.detach(), cost.grad, hard.distance, hard.first_match().double()
+    parts = value.detach(), grad, hard.distance, hard.first_match().double()
     return torch.cat([part.flatten() for part in parts])
 
 
 @pytest.fixture
-def parallel(monkeypatch):
-    """Three threads, for any amount of work."""
+def parallel(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Several threads, for any amount of work."""
     before = torch.get_num_threads()
-    torch.set_num_threads(3)
+    torch.set_num_threads(THREADS)
     monkeypatch.setattr(numba_cpu, "_WORTH_THREADS", 0.0)
     numba_cpu._threads.cache_clear()
     yield
@@ -36,42 +38,42 @@ def parallel(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def serial():
+def serial() -> Iterator[torch.Tensor]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield align()
     torch.set_num_threads(before)
 
 
-def test_threads_give_exactly_the_serial_result(serial, parallel):
+def test_threads_give_exactly_the_serial_result(serial: torch.Tensor, parallel: None) -> None:
     assert torch.equal(align(), serial)
     assert numba_cpu._threads.cache_info().currsize == 1
 
 
-def test_little_work_starts_no_threads(parallel, monkeypatch):
+def test_little_work_starts_no_threads(parallel: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numba_cpu, "_WORTH_THREADS", 1e9)
     align()
     assert numba_cpu._threads.cache_info().currsize == 0
 
 
-def test_many_threads_may_call_at_once(serial, parallel):
+def test_many_threads_may_call_at_once(serial: torch.Tensor, parallel: None) -> None:
     with ThreadPoolExecutor(8) as callers:
         for result in callers.map(lambda _: align(), range(40)):
             assert torch.equal(result, serial)
 
 
-class Aligned(Dataset):
+class Aligned(Dataset[torch.Tensor]):
     """Each item is an alignment, computed in a DataLoader's worker on threads of its own."""
 
     def __len__(self) -> int:
         return 4
 
     def __getitem__(self, index: int) -> torch.Tensor:
-        torch.set_num_threads(2)
+        torch.set_num_threads(THREADS)  # a worker starts with 1; as many as the parent, to ask for the parent's pool
         return align()
 
 
-def test_forked_workers_align_after_a_parallel_call_in_the_parent(serial, parallel):
+def test_forked_workers_align_after_a_parallel_call_in_the_parent(serial: torch.Tensor, parallel: None) -> None:
     align()
     assert numba_cpu._threads.cache_info().currsize == 1
     loader = DataLoader(Aligned(), batch_size=None, num_workers=2, multiprocessing_context="fork", timeout=60)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,23 +8,32 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import soft_dtw_oracle
 
 from lrprop.alignment import BACKENDS, dtw, soft_dtw
+from tests.alignment.conftest import Place
+from tests.oracle import soft_dtw_oracle
 
-GOLDEN = Path(os.environ.get("LRPROP_SHARED", Path(__file__).parents[2] / ".." / "shared")) / "golden" / "losses.npz"
 CPU_BACKENDS = [name for name, backend in BACKENDS.items() if backend.devices is None or "cpu" in backend.devices]
 
 
-def value_and_grad(place, cost, gamma, lengths=None, weights=None, **options):
+def value_and_grad(
+    place: Place,
+    cost: torch.Tensor,
+    gamma: float,
+    lengths: torch.Tensor | None = None,
+    weights: torch.Tensor | None = None,
+    open_begin: bool = False,
+    open_end: bool = False,
+) -> tuple[torch.Tensor, torch.Tensor]:
     """The values and the gradient of their (weighted) sum, both back on the CPU."""
     cost = cost.detach().clone().to(place.device).requires_grad_()
-    value = soft_dtw(cost, gamma, lengths, backend=place.backend, **options)
-    (value if weights is None else value * weights.to(place.device)).sum().backward()
-    return value.detach().cpu(), cost.grad.cpu()
+    value = soft_dtw(cost, gamma, lengths, open_begin=open_begin, open_end=open_end, backend=place.backend)
+    total = (value if weights is None else value * weights.to(place.device)).sum()
+    (grad,) = torch.autograd.grad(total, cost)
+    return value.detach().cpu(), grad.cpu()
 
 
-def random_costs(*shape, seed=0, dtype=torch.float64):
+def random_costs(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
@@ -37,7 +46,9 @@ def random_costs(*shape, seed=0, dtype=torch.float64):
     open_begin=st.booleans(),
     open_end=st.booleans(),
 )
-def test_value_and_gradient_match_the_oracle(place, sizes, seed, gamma, scale, open_begin, open_end):
+def test_value_and_gradient_match_the_oracle(
+    place: Place, sizes: list[tuple[int, int]], seed: int, gamma: float, scale: float, open_begin: bool, open_end: bool
+) -> None:
     lengths = torch.tensor(sizes)
     cost = scale * (random_costs(len(sizes), *lengths.amax(0), seed=seed) - 0.2)
     value, grad = value_and_grad(place, cost, gamma, lengths, open_begin=open_begin, open_end=open_end)
@@ -51,7 +62,9 @@ def test_value_and_gradient_match_the_oracle(place, sizes, seed, gamma, scale, o
 
 @pytest.mark.parametrize("gamma", [1.0, 0.1, 0.01, 1e-3])
 @pytest.mark.parametrize("ends", [(False, False), (True, True)])
-def test_long_unequal_pairs_match_the_oracle_down_to_small_gamma(place, gamma, ends):
+def test_long_unequal_pairs_match_the_oracle_down_to_small_gamma(
+    place: Place, gamma: float, ends: tuple[bool, bool]
+) -> None:
     cost = random_costs(2, 60, 43, seed=5)
     lengths = torch.tensor([[60, 43], [31, 40]])
     value, grad = value_and_grad(place, cost, gamma, lengths, open_begin=ends[0], open_end=ends[1])
@@ -61,48 +74,56 @@ def test_long_unequal_pairs_match_the_oracle_down_to_small_gamma(place, gamma, e
         np.testing.assert_allclose(grad[b, :n, :m], alignment, rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.skipif(not GOLDEN.is_file(), reason="needs golden/losses.npz of LRPROP_SHARED, which is not here")
 @pytest.mark.parametrize("case", ["12x17_g1.0", "40x31_g0.1", "60x60_g0.01"])
-def test_golden_values_and_gradients(place, case):
-    with np.load(GOLDEN) as golden:
+def test_golden_values_and_gradients(place: Place, shared: Path, case: str) -> None:
+    """Golden values to 1e-6; gradients to the oracle's 1e-6, and to the golden ones only as far as those are right.
+
+    The stored SoftDTW values and gradients are float32 numbers, and the gradients carry the rounding of a float32
+    recursion: at (0, 0), which every path visits, they say 0.998 to 1.0003 where the answer is 1. A table entry R
+    rounded to float32 changes a weight exp(R / gamma) by about eps R / gamma, so that is the unit of the comparison.
+    """
+    gamma = float(case.split("_g")[1])
+    with np.load(shared / "golden" / "losses.npz") as golden:
         cost, value, grad = (golden[f"softdtw_{case}_{part}"] for part in ("cost", "value", "grad"))
-    ours, our_grad = value_and_grad(place, torch.from_numpy(cost), float(case.split("_g")[1]))
+    ours, our_grad = value_and_grad(place, torch.from_numpy(cost), gamma)
     np.testing.assert_allclose(ours, value, rtol=1e-6)
-    np.testing.assert_allclose(our_grad, grad, rtol=1e-6, atol=1e-9)
+    for b in range(len(cost)):
+        np.testing.assert_allclose(our_grad[b], soft_dtw_oracle(cost[b], gamma)[1], rtol=1e-6, atol=1e-9)
+        rounding = np.finfo(np.float32).eps * abs(value[b]) / gamma
+        np.testing.assert_allclose(our_grad[b], grad[b], rtol=0, atol=rounding)
 
 
 @pytest.mark.parametrize("gamma", [1.0, 0.1, 0.02])
 @pytest.mark.parametrize("ends", [(False, False), (True, False), (False, True), (True, True)])
-def test_gradcheck(place, gamma, ends):
+def test_gradcheck(place: Place, gamma: float, ends: tuple[bool, bool]) -> None:
     cost = random_costs(2, 5, 4).to(place.device).requires_grad_()
     lengths = torch.tensor([[5, 4], [3, 2]])
 
-    def values(cost):
+    def values(cost: torch.Tensor) -> torch.Tensor:
         return soft_dtw(cost, gamma, lengths, open_begin=ends[0], open_end=ends[1], backend=place.backend)
 
     assert torch.autograd.gradcheck(values, cost)
 
 
 @pytest.mark.parametrize("ends", [(False, False), (True, True)])
-def test_the_reference_is_twice_differentiable(ends):
+def test_the_reference_is_twice_differentiable(ends: tuple[bool, bool]) -> None:
     cost = random_costs(2, 4, 3).requires_grad_()
     lengths = torch.tensor([[4, 3], [2, 3]])
 
-    def values(cost):
+    def values(cost: torch.Tensor) -> torch.Tensor:
         return soft_dtw(cost, 0.3, lengths, open_begin=ends[0], open_end=ends[1], backend="reference")
 
     assert torch.autograd.gradgradcheck(values, cost)
 
 
-def test_a_second_derivative_of_the_kernels_is_an_error():
+def test_a_second_derivative_of_the_kernels_is_an_error() -> None:
     cost = random_costs(1, 3, 3).requires_grad_()
-    (grad,) = torch.autograd.grad(soft_dtw(cost, backend="numba").sum(), cost, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        grad.square().sum().backward()
+    with pytest.raises(RuntimeError, match="'numba' is differentiable once; use 'reference'"):
+        torch.autograd.grad(soft_dtw(cost, backend="numba").sum(), cost, create_graph=True)
 
 
 @pytest.mark.parametrize("ends", [(False, False), (True, True)])
-def test_tends_to_dtw_as_gamma_tends_to_zero(place, ends):
+def test_tends_to_dtw_as_gamma_tends_to_zero(place: Place, ends: tuple[bool, bool]) -> None:
     cost = random_costs(3, 15, 12, seed=1)
     hard = dtw(cost, open_begin=ends[0], open_end=ends[1])
     gaps = []
@@ -116,7 +137,7 @@ def test_tends_to_dtw_as_gamma_tends_to_zero(place, ends):
         assert (grad[b][tuple(hard.path(b).T)] > 0.5).all()
 
 
-def test_each_row_and_each_weighted_pair_gets_its_share(place):
+def test_each_row_and_each_weighted_pair_gets_its_share(place: Place) -> None:
     weights = torch.tensor([2.0, -0.5, 0.0], dtype=torch.float64)
     cost = random_costs(3, 6, 9)
     _, grad = value_and_grad(place, cost, 0.1, weights=weights)
@@ -126,29 +147,28 @@ def test_each_row_and_each_weighted_pair_gets_its_share(place):
     torch.testing.assert_close(plain[:, 0, 0], torch.ones(3, dtype=torch.float64))
 
 
-def test_may_be_negative(place):
+def test_may_be_negative(place: Place) -> None:
     value, _ = value_and_grad(place, torch.zeros(1, 3, 3, dtype=torch.float64), 1.0)
     assert value.item() == pytest.approx(-np.log(13))  # the Delannoy number of paths
 
 
-def test_padding_is_never_read_and_gets_exactly_no_gradient(place):
+def test_padding_is_never_read_and_gets_exactly_no_gradient(place: Place) -> None:
     lengths = torch.tensor([[3, 4], [5, 2], [5, 6]])
     cost = random_costs(3, 5, 6)
     for ends in ((False, False), (True, True)):
-        options = {"open_begin": ends[0], "open_end": ends[1]}
-        value, grad = value_and_grad(place, cost, 0.1, lengths, **options)
+        value, grad = value_and_grad(place, cost, 0.1, lengths, None, *ends)
         for filler in (torch.nan, torch.inf, -torch.inf, -1e9):
             dirty = cost.clone()
             for b, (n, m) in enumerate(lengths.tolist()):
                 dirty[b, n:] = filler
                 dirty[b, :, m:] = filler
-            dirty_value, dirty_grad = value_and_grad(place, dirty, 0.1, lengths, **options)
+            dirty_value, dirty_grad = value_and_grad(place, dirty, 0.1, lengths, None, *ends)
             assert torch.equal(dirty_value, value)
             assert torch.equal(dirty_grad, grad)
             assert (dirty_grad[~dirty.isfinite() | (dirty == filler)] == 0).all()
 
 
-def test_a_batch_equals_its_pairs_one_by_one(place):
+def test_a_batch_equals_its_pairs_one_by_one(place: Place) -> None:
     cost = random_costs(5, 12, 17)
     value, grad = value_and_grad(place, cost, 0.05)
     for b in range(5):
@@ -157,23 +177,23 @@ def test_a_batch_equals_its_pairs_one_by_one(place):
         torch.testing.assert_close(one_grad[0], grad[b], rtol=1e-10, atol=1e-14)
 
 
-def test_an_empty_batch_gives_empty_results(place):
+def test_an_empty_batch_gives_empty_results(place: Place) -> None:
     value, grad = value_and_grad(place, torch.zeros(0, 3, 4), 0.1)
     assert value.shape == (0,)
     assert grad.shape == (0, 3, 4)
 
 
-def test_strided_costs_and_expanded_gradients_are_welcome(place):
+def test_strided_costs_and_expanded_gradients_are_welcome(place: Place) -> None:
     cost = random_costs(3, 8, 6)
     strided = cost.transpose(1, 2).contiguous().transpose(1, 2).to(place.device).requires_grad_()
     assert not strided.is_contiguous()
-    soft_dtw(strided, backend=place.backend).sum().backward()
+    (strided_grad,) = torch.autograd.grad(soft_dtw(strided, backend=place.backend).sum(), strided)
     _, grad = value_and_grad(place, cost, 0.1)
-    torch.testing.assert_close(strided.grad.cpu(), grad, rtol=1e-12, atol=0)
+    torch.testing.assert_close(strided_grad.cpu(), grad, rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("gamma", [0.1, 1e-3])
-def test_float32_is_as_good_as_float64_on_the_same_cost(place, gamma):
+def test_float32_is_as_good_as_float64_on_the_same_cost(place: Place, gamma: float) -> None:
     cost = 2 * random_costs(2, 80, 80, dtype=torch.float32)
     value, grad = value_and_grad(place, cost, gamma)
     exact, exact_grad = value_and_grad(place, cost.double(), gamma)
@@ -186,7 +206,7 @@ def test_float32_is_as_good_as_float64_on_the_same_cost(place, gamma):
 @pytest.mark.parametrize("backend", CPU_BACKENDS)
 @pytest.mark.parametrize("poison", [torch.nan, torch.inf, -torch.inf])
 @pytest.mark.parametrize("function", [dtw, soft_dtw])
-def test_a_cost_that_is_not_finite_names_its_pair(function, poison, backend):
+def test_a_cost_that_is_not_finite_names_its_pair(function: Callable[..., object], poison: float, backend: str) -> None:
     cost = torch.zeros(4, 3, 3)
     cost[0, 2, 2] = torch.nan  # padding
     cost[2, 1, 0] = poison
@@ -209,7 +229,7 @@ def test_a_cost_that_is_not_finite_names_its_pair(function, poison, backend):
         ([[True, True], [True, True]], "integers; got torch.bool"),
     ],
 )
-def test_wrong_lengths_name_the_pair(function, lengths, message):
+def test_wrong_lengths_name_the_pair(function: Callable[..., object], lengths: list[object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         function(torch.zeros(2, 3, 4), lengths=torch.tensor(lengths))
 
@@ -224,12 +244,12 @@ def test_wrong_lengths_name_the_pair(function, lengths, message):
         (torch.zeros(1, 3, 4, dtype=torch.int64), "float32 or float64; got torch.int64"),
     ],
 )
-def test_wrong_costs_are_refused(function, cost, message):
+def test_wrong_costs_are_refused(function: Callable[..., object], cost: torch.Tensor, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         function(cost)
 
 
 @pytest.mark.parametrize("gamma", [0.0, -1.0, float("nan"), float("inf")])
-def test_gamma_must_be_positive(gamma):
+def test_gamma_must_be_positive(gamma: float) -> None:
     with pytest.raises(ValueError, match="gamma must be a positive number"):
         soft_dtw(torch.zeros(1, 2, 2), gamma)

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from lrprop.alignment.backends import Backend, choose_backend
 from lrprop.alignment.validation import check_cost, check_finite, check_lengths
@@ -49,6 +48,7 @@ def soft_dtw(
         ValueError: for a wrong shape, dtype or length, and (on the CPU) for NaN or infinity in a valid cell, naming the
             pair.
         InputError: for a gamma that is not positive, or a backend that is unknown or not available.
+        RuntimeError: in the backward pass, for `create_graph=True` on another backend than "reference".
     """
     if not (gamma > 0 and math.isfinite(gamma)):
         raise InputError(f"gamma must be a positive number; got {gamma} (dtw is the limit at 0)")
@@ -76,8 +76,9 @@ class _SoftDTW(torch.autograd.Function):
         return value
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():  # create_graph=True: the kernels' gradient would silently count as a constant
+            raise RuntimeError(f"soft_dtw on backend {ctx.backend.name!r} is differentiable once; use 'reference'")
         table, lengths = ctx.saved_tensors
         cost_grad = ctx.backend.soft_dtw_backward(table, lengths, *ctx.options, grad)
         return cost_grad, None, None, None, None, None

@@ -6,16 +6,19 @@ from lrprop.callbacks.figures import draw_val_pair
 from lrprop.callbacks.floors import floor_rows
 from lrprop.callbacks.history import HistoryLogger
 from lrprop.callbacks.predictions import EmbeddingWriter
-from lrprop.callbacks.report import Report
+from lrprop.callbacks.progress import ProgressBar
+from lrprop.callbacks.report import Report, show_table
 from lrprop.callbacks.seeding import SeedEveryEpoch
 
 __all__ = [
     "EmbeddingWriter",
     "Evaluation",
     "HistoryLogger",
+    "ProgressBar",
     "Report",
     "SeedEveryEpoch",
     "UseFeatureBank",
     "draw_val_pair",
     "floor_rows",
+    "show_table",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from typing import Any
 
 import lightning.pytorch as pl
@@ -11,6 +13,8 @@ from lrprop.batch import EmbeddedVideo, Views
 from lrprop.data import AlignmentDataModule
 from lrprop.data.video import Video
 from lrprop.metrics import evaluate
+
+logger = logging.getLogger("lrprop")
 
 ON_THE_BAR = ("kendalls_tau", "dtw_accuracy")
 
@@ -29,12 +33,19 @@ class Evaluation(pl.Callback):
 
     def __init__(self, stride: int = 1) -> None:
         self.stride = stride
+        self._told: set[str] = set()
         self.embedded: dict[str, list[EmbeddedVideo]] = {}
         self.results: dict[str, dict[str, float | None]] = {}
 
     def metrics_of(self, train: list[EmbeddedVideo], held_out: list[EmbeddedVideo]) -> dict[str, float | None]:
-        """The metrics of held-out videos beside the training videos."""
-        return evaluate(train, held_out, tau_stride=self.stride, ap_stride=self.stride)
+        """The metrics of held-out videos beside the training videos; what cannot be computed is told once."""
+        with warnings.catch_warnings(record=True) as notices:
+            warnings.simplefilter("always")
+            metrics = evaluate(train, held_out, tau_stride=self.stride, ap_stride=self.stride)
+        for notice in {str(notice.message) for notice in notices} - self._told:
+            logger.warning(notice)
+            self._told.add(notice)
+        return metrics
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forgets the last pass."""

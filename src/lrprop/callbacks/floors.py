@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
+from collections.abc import Callable
 
-from lrprop.batch import EmbeddedVideo
+import torch
+from torch import Tensor
+
 from lrprop.callbacks.evaluation import Evaluation, embedded_video
 from lrprop.data import AlignmentDataModule, Video
 from lrprop.module import AlignmentModule
@@ -25,18 +26,18 @@ def floor_rows(
         The metrics of each row by name.
     """
 
-    def time_only(video: Video) -> EmbeddedVideo:
-        return embedded_video(video, torch.from_numpy(np.arange(video.n)[:, None] / video.n))
+    def time_only(video: Video) -> Tensor:
+        return torch.arange(video.n).unsqueeze(1) / video.n
 
     @torch.inference_mode()
-    def raw(video: Video) -> EmbeddedVideo:
+    def raw(video: Video) -> Tensor:
         frames = datamodule.inputs.plain(video)
-        if datamodule.modality == "pixels":
+        if module.encoder.modality == "pixels":
             frames = module.encoder.frame_features(frames.to(module.device))
-        return embedded_video(video, frames.flatten(1))
+        return frames.flatten(1)
 
-    def row(embed: object) -> dict[str, float | None]:
-        train, val = ([embed(video) for video in datamodule.split(split)] for split in ("train", "val"))  # type: ignore
-        return evaluation.metrics_of(train, val)
+    def row(embed: Callable[[Video], Tensor]) -> dict[str, float | None]:
+        train, val = datamodule.split("train"), datamodule.split("val")
+        return evaluation.metrics_of(*([embedded_video(video, embed(video)) for video in part] for part in (train, val)))
 
     return {"time_only": row(time_only), "raw": row(raw)}

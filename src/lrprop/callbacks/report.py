@@ -1,4 +1,4 @@
-"""The truth about a run: its metrics beside the floor rows, as a table and as metrics.json."""
+"""The truth about a run: its metrics beside the floor rows, as metrics.json and as a table."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Row = dict[str, float | None]
 # How a row is called in the table, in the order of the rows.
 ROWS = {"final": "trained", "untrained": "untrained", "raw": "raw input", "time_only": "time only"}
 COLUMNS = {
-    "phase_classification@100": "classification@100",
-    "phase_progression": "progression",
-    "kendalls_tau": "Kendall's tau",
-    "ap@5": "AP@5",
-    "dtw_accuracy": "DTW accuracy",
-    "canonical_error": "time error",
+    "phase_classification@100": "phase\nclass.@100",
+    "phase_progression": "phase\nprogress",
+    "kendalls_tau": "Kendall's\ntau",
+    "ap@5": "\nAP@5",
+    "dtw_accuracy": "DTW\naccuracy",
+    "canonical_error": "time\nerror",
 }
 
 
@@ -41,15 +41,23 @@ class Report:
         unfinished.write_text(json.dumps(self.rows, indent=2) + "\n")
         unfinished.replace(self.file)
 
-    def show(self, title: str, console: Console | None = None) -> None:
-        """Prints the table: percentages, but for Kendall's undefined pairs and a dash where nothing is defined."""
-        known = {key: name for key, name in COLUMNS.items() if any(key in row for row in self.rows.values())}
-        table = Table("", *known.values(), title=title, caption="all figures in %, on the val videos", min_width=60)
-        for row, name in ROWS.items():
-            if row in self.rows:
-                style = "bold" if row == "final" else None
-                table.add_row(name, *(_percent(self.rows[row].get(key)) for key in known), style=style)
-        (console or Console()).print(table)
+
+def show_table(rows: dict[str, Row], title: str) -> None:
+    """Prints rows as a table of percentages, with a dash where a metric is not defined.
+
+    Args:
+        rows: the metrics of each row by its name in `ROWS`.
+        title: stands over the table.
+    """
+    known = {key: name for key, name in COLUMNS.items() if any(key in row for row in rows.values())}
+    table = Table("", title=title, caption="all figures in %, on the val videos")
+    for name in known.values():
+        table.add_column(name, justify="right")
+    for row, name in ROWS.items():
+        if row in rows:
+            style = "bold" if row == "final" else None
+            table.add_row(name, *(_percent(rows[row].get(key)) for key in known), style=style)
+    Console().print(table)
 
 
 def _percent(value: float | None) -> str:

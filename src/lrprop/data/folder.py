@@ -11,9 +11,9 @@
 from __future__ import annotations
 
 import csv
-import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class _Row:
     """One line of a label file, and where it stands."""
 
     where: str
-    video: str
+    video: str  # empty in a file that labels one video
     frame: int
     phase: str
     time: str
@@ -41,10 +41,7 @@ class _Row:
 
 def video_files(root: Path) -> Iterator[Path]:
     """The video files in a folder and below, known by their suffix; hidden files and folders are left out."""
-    for path in root.rglob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
-        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
-            yield path
+    return _visible_files(root, SUFFIXES)
 
 
 def read_folder(root: Path) -> list[Video]:
@@ -72,6 +69,13 @@ def read_folder(root: Path) -> list[Video]:
     return [_video(root, id, files[id], rows.get(id), names) for id in _with_progress(list(files))]
 
 
+def _visible_files(root: Path, suffixes: frozenset[str]) -> Iterator[Path]:
+    for path in root.rglob("*"):
+        hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+        if path.suffix.lower() in suffixes and not hidden and path.is_file():
+            yield path
+
+
 def _with_progress(ids: list[str]) -> Iterator[str]:
     console = Console(stderr=True)
     yield from track(ids, "Indexing videos", console=console, transient=True, disable=len(ids) <= 50)
@@ -80,7 +84,7 @@ def _with_progress(ids: list[str]) -> Iterator[str]:
 def _files_by_id(root: Path) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for path in sorted(video_files(root)):
-        id = path.relative_to(root).with_suffix("").as_posix()
+        id = _id(root, path)
         if id in files:
             raise InputError(f"{path}: has the same id as {files[id].name}; rename one of them")
         files[id] = path
@@ -105,38 +109,85 @@ def _video(root: Path, id: str, path: Path, rows: list[_Row] | None, names: dict
     return Video(id, path, info.n, info.fps, split, labels, truth)
 
 
+def _id(root: Path, path: Path) -> str:
+    return path.relative_to(root).with_suffix("").as_posix()
+
+
 def _rows_by_id(root: Path, files: dict[str, Path]) -> dict[str, list[_Row]]:
     """The rows of all label files, by the id of the video that they label."""
     rows: dict[str, list[_Row]] = {}
     source: dict[str, Path] = {}
-    for path in sorted(root.rglob("*.csv")):
-        for row in _read_rows(path):
-            id = _labelled_id(row, path, root, files)
+    for path in sorted(_visible_files(root, frozenset({".csv"}))):
+        for id, row in _labelled_rows(root, path, files):
             if source.setdefault(id, path) != path:
                 raise InputError(f"{path}: labels of {id} are in {source[id]} too; keep one of the two")
             rows.setdefault(id, []).append(row)
     return rows
 
 
-def _read_rows(path: Path) -> Iterator[_Row]:
-    """The rows of one label file; a CSV file that is neither `labels.csv` nor has a phase column is not a label file."""
-    shared = path.name == _SHARED_LABELS
-    required = {"video", "frame", "phase"} if shared else {"frame", "phase"}
+def _labelled_rows(root: Path, path: Path, files: dict[str, Path]) -> list[tuple[str, _Row]]:
+    """The rows of one CSV file with the id of each row's video; none where it is not a label file."""
+    if path.name == _SHARED_LABELS:
+        ids = _ids_by_name(path.parent, files)
+        return [(_named_id(row, path.parent, ids), row) for row in _read_rows(path, {"video", "frame", "phase"})]
+    id = _id(root, path)
+    if id in files:
+        return [(id, row) for row in _read_rows(path, {"frame", "phase"})]
+    if "phase" in _read_columns(path):
+        raise InputError(
+            f"{path}: has phases, but there is no video {path.stem!r} beside it; name it after its video, or "
+            f"{_SHARED_LABELS} if it has a column video"
+        )
+    return []
+
+
+def _ids_by_name(folder: Path, files: dict[str, Path]) -> dict[str, set[str]]:
+    """What a video in a folder may be called: its path there or, where no path is the same, its bare name."""
+    paths: dict[str, set[str]] = defaultdict(set)
+    bare: dict[str, set[str]] = defaultdict(set)
+    for id, file in files.items():
+        if file.is_relative_to(folder):
+            path = file.relative_to(folder)
+            for name in (path, path.with_suffix("")):
+                paths[name.as_posix()].add(id)
+                bare[name.name].add(id)
+    return {**bare, **paths}
+
+
+def _named_id(row: _Row, folder: Path, ids: dict[str, set[str]]) -> str:
+    found = sorted(ids.get(Path(row.video).as_posix(), ()))
+    if len(found) != 1:
+        problem = f"may be {' or '.join(found)}" if found else "does not exist"
+        raise InputError(
+            f"{row.where}: the video {row.video!r} {problem}; write its path in {folder}, or drop the line"
+        )
+    return found[0]
+
+
+def _read_columns(path: Path) -> list[str]:
+    with _csv_reader(path) as reader:
+        return [name.strip() for name in reader.fieldnames or []]
+
+
+def _read_rows(path: Path, required: set[str]) -> list[_Row]:
+    columns = _read_columns(path)
+    _check_columns(path, columns, required)
+    with _csv_reader(path) as reader:
+        reader.fieldnames = columns
+        next(reader)  # the header: setting the names turns it into a row
+        rows = [_row(f"{path}, line {reader.line_num}", cells) for cells in reader]
+    if not rows:
+        raise InputError(f"{path}: has no labels; write one line per frame, or delete the file")
+    return rows
+
+
+@contextmanager
+def _csv_reader(path: Path) -> Iterator[csv.DictReader[str]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True, strict=True)
-            columns = [name.strip() for name in reader.fieldnames or []]
-            if not shared and columns and "phase" not in columns:
-                return
-            _check_columns(path, columns, required)
-            reader.fieldnames = columns
-            count = 0
-            for count, cells in enumerate(reader, 1):
-                yield _row(f"{path}, line {reader.line_num}", cells, path.stem)
-    except (UnicodeDecodeError, csv.Error) as error:
+            yield csv.DictReader(file, skipinitialspace=True, strict=True)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as CSV ({error}); save it as comma-separated UTF-8") from error
-    if not count:
-        raise InputError(f"{path}: has no labels; write one line per frame, or delete the file")
 
 
 def _check_columns(path: Path, columns: list[str], required: set[str]) -> None:
@@ -148,7 +199,7 @@ def _check_columns(path: Path, columns: list[str], required: set[str]) -> None:
         )
 
 
-def _row(where: str, cells: dict[str, str | None], stem: str) -> _Row:
+def _row(where: str, cells: dict[str, str | None]) -> _Row:
     if None in cells or None in cells.values():
         raise InputError(f"{where}: has another number of cells than the header; correct it")
     text = {name: (cell or "").strip() for name, cell in cells.items()}
@@ -156,23 +207,7 @@ def _row(where: str, cells: dict[str, str | None], stem: str) -> _Row:
         frame = int(text["frame"])
     except ValueError:
         raise InputError(f"{where}: frame {text['frame']!r} is no integer; number the frames from 0") from None
-    return _Row(where, text.get("video", stem), frame, text["phase"], text.get("time", ""))
-
-
-def _labelled_id(row: _Row, path: Path, root: Path, files: dict[str, Path]) -> str:
-    """The id of the video that a row names: by its path in the label file's folder, else by its name alone."""
-    folder = path.parent.relative_to(root).as_posix()
-    below = {id: file for id, file in files.items() if folder == "." or id.startswith(f"{folder}/")}
-    name = Path(row.video).as_posix()
-    paths = {id: file.relative_to(path.parent) for id, file in below.items()}
-    exact = [id for id, file in paths.items() if name in (file.as_posix(), file.with_suffix("").as_posix())]
-    if path.name != _SHARED_LABELS and not exact:
-        raise InputError(f"{path}: labels no video, there is no video {row.video!r} beside it; rename or delete it")
-    found = exact or [id for id, file in paths.items() if name in (file.name, file.stem)]
-    if len(found) != 1:
-        problem = f"fits {', '.join(found)}" if found else f"is not in {path.parent}"
-        raise InputError(f"{row.where}: the video {row.video!r} {problem}; write its path in {path.parent}")
-    return found[0]
+    return _Row(where, text.get("video", ""), frame, text["phase"], text.get("time", ""))
 
 
 def _one_row_a_frame(path: Path, rows: list[_Row], n: int) -> list[_Row]:

@@ -55,7 +55,7 @@ def read_penn_action(root: Path, action: str) -> list[Video]:
     files = sorted((root / "labels").glob("*.mat"))
     console = Console(stderr=True)
     scan = track(files, "Scanning Penn Action", console=console, transient=True, disable=len(files) <= 50)
-    chosen = [path for path in scan if str(_load(path, "action")["action"].item()) == action]
+    chosen = [path for path in scan if _load(path, "action")["action"].flat[0] == action]
     if not chosen:
         raise InputError(f"{root}: none of its {len(files)} annotations is of action {action!r}; choose another action")
     return [_video(root, path, action) for path in chosen]
@@ -114,11 +114,14 @@ def _poses(path: Path, mat: dict[str, Any]) -> np.ndarray:
 
 
 def _labels(root: Path, id: str, action: str, n: int) -> np.ndarray | None:
-    path = next(root.glob(f"penn_action_labels/*/{action}/{id}.npy"), None)
-    if path is None:
+    found = sorted(root.glob(f"penn_action_labels/*/{action}/{id}.npy"))
+    if not found:
         return None
+    if len(found) > 1:
+        raise InputError(f"{found[0]}: video {id} has labels in {found[1]} too; keep one of the two")
+    path = found[0]
     try:
-        labels = np.load(path, allow_pickle=False)
+        labels: np.ndarray = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path}: cannot be read as an array ({error}); fetch the labels again") from error
     if labels.shape != (n,):

@@ -31,8 +31,8 @@ def normalise_poses(poses: np.ndarray) -> np.ndarray:
     seen = poses[..., :2][visible].astype(np.float64)
     centre = seen.mean(0) if len(seen) else np.zeros(2)
     scale = math.sqrt(((seen - centre) ** 2).sum(1).mean()) if len(seen) else 0.0
-    xy = (poses[..., :2] - centre) / (scale or 1.0)
-    return np.concatenate((xy * visible[..., None], visible[..., None]), -1).astype(np.float32)
+    xy = np.where(visible[..., None], (poses[..., :2] - centre) / (scale or 1.0), 0)
+    return np.concatenate((xy, visible[..., None]), -1).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,10 @@ class TemporalSampling:
             reach = int(MAX_OFFSET_RATIO * m)
             low, high = min(max(low, near - reach), high), min(high, near + reach)
         offset = int(rng.integers(low, high + 1))
-        return offset + np.sort(rng.choice(size, m, replace=False))
+        steps = offset + np.sort(rng.choice(size, m, replace=False))
+        while steps[0] >= n:  # a view of a few frames may by chance lie past the end altogether
+            steps = offset + np.sort(rng.choice(size, m, replace=False))
+        return steps
 
 
 class VideoBatches(Sampler[list[tuple[int, int]]]):

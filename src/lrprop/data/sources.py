@@ -75,6 +75,8 @@ def find_videos(
         raise InputError(f"val_fraction={val_fraction} is out of range; choose a share in (0, 1)")
     if not 0 <= tune_fraction < 1:
         raise InputError(f"tune_fraction={tune_fraction} is out of range; choose a share in [0, 1)")
+    if seed < 0:
+        raise InputError(f"seed={seed} of the splits is negative; choose an integer >= 0")
     root = Path(root)
     penn = layout_of(root) == "penn_action"
     videos = read_penn_action(root, action) if penn else read_folder(root)
@@ -96,7 +98,7 @@ def _hold_out(root: Path, videos: Sequence[Video], split: Split, fraction: float
             f"{root}: {len(train)} training video(s), of which none can be held out for {split!r} because training "
             "needs 2; add videos"
         )
-    drawn = _draw(train, fraction, np.random.default_rng([seed, len(split)]))
+    drawn = _draw(train, fraction, np.random.default_rng([seed, *split.encode()]))
     ids = {video.id for video in drawn}
     _log.info(
         "%s: drew %d of %d videos for %s (seed %d): %s", root, len(ids), len(train), split, seed, ", ".join(sorted(ids))

@@ -27,6 +27,7 @@ SUFFIXES = frozenset(
 )
 """Lower-case suffixes of the containers that are taken for videos."""
 
+_H264_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".avi")
 _REMEDY = "copy the file again, re-encode it (ffmpeg -i IN -c:v libx264 OUT.mp4), or take it out of the folder"
 
 
@@ -113,29 +114,37 @@ def write_video(path: str | Path, frames: Iterable[np.ndarray], fps: float) -> N
     The file appears under its name only once it is complete. Missing parent folders are made.
 
     Args:
-        path: where to; the suffix chooses the container (.mp4, .mkv, .mov, .avi, ...).
+        path: where to; the suffix chooses the container: .mp4, .m4v, .mov, .mkv or .avi.
         frames: (H, W, 3) uint8 RGB arrays of one size, at least one; taken one at a time.
         fps: frames per second, > 0.
 
     Raises:
         ValueError: no frame, a frame of another shape or dtype, or fps not positive.
-        InputError: the suffix names no container for H.264, or the file cannot be written.
+        InputError: the suffix is another, or the file cannot be written.
     """
     path = Path(path)
     if not (math.isfinite(fps) and fps > 0):
         raise ValueError(f"fps must be a positive number of frames per second; got {fps}")
+    if path.suffix.lower() not in _H264_SUFFIXES:
+        raise InputError(f"{path}: cannot be written as H.264; name it {', '.join(_H264_SUFFIXES)}")
     part = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with av.open(str(part), "w", options={"movflags": "+faststart"}) as container:
-            _encode(container, frames, fps)
-        os.replace(part, path)
+        try:
+            with av.open(str(part), "w", options=_container_options(path)) as container:
+                _encode(container, frames, fps)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
     except (av.FFmpegError, OSError) as error:
-        raise InputError(
-            f"{path}: cannot be written ({error.strerror}); give a path that is writable and ends in .mp4 or .mkv"
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
+        raise InputError(f"{path}: cannot be written ({error.strerror}); give a path that is writable") from error
+
+
+def _container_options(path: Path) -> dict[str, str]:
+    options = {"fflags": "+bitexact"}  # else Matroska draws a random id
+    if path.suffix.lower() in (".mp4", ".m4v", ".mov"):
+        options["movflags"] = "+faststart"  # the index in front: browsers play while they load
+    return options
 
 
 def _encode(container: OutputContainer, frames: Iterable[np.ndarray], fps: float) -> None:
@@ -162,7 +171,7 @@ def _h264_stream(container: OutputContainer, shape: tuple[int, ...], fps: float)
     stream.height, stream.width = shape[0] + shape[0] % 2, shape[1] + shape[1] % 2
     stream.pix_fmt = "yuv420p"
     stream.codec_context.thread_count = 1  # with more, rate control depends on their number
-    stream.options = {"crf": "20"}
+    stream.options = {"crf": "20", "mbtree": "0"}  # the macroblock tree of x264 varies from run to run on small frames
     return stream
 
 

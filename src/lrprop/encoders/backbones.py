@@ -108,6 +108,7 @@ class EfficientNetLite0(ImageBackbone):
         names = self.network.state_dict().keys()
         self.network.load_state_dict(dict(zip(names, packaged.values(), strict=True)))
         self.requires_grad_(False)
+        self.train()
 
     def feature_map(self, images: Tensor) -> Tensor:
         """From normalised images (N, 3, H, W) to the last feature map (N, 1280, H / 32, W / 32)."""
@@ -137,8 +138,9 @@ class ResNet50(ImageBackbone):
         super().__init__(IMAGENET_MEAN, IMAGENET_STD, chunk)
         children = dict(_resnet50(weights).named_children())
         stem = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3")
-        self.fixed = nn.Sequential(*(children[name] for name in stem)).requires_grad_(False).eval()
+        self.fixed = nn.Sequential(*(children[name] for name in stem)).requires_grad_(False)
         self.layer4 = children["layer4"]
+        self.train()
 
     def feature_map(self, images: Tensor) -> Tensor:
         """From normalised images (N, 3, H, W) to the last feature map (N, 2048, H / 32, W / 32)."""

@@ -87,7 +87,8 @@ class AlignmentMetrics(Metric):
             setattr(self, name, [torch.empty(0, dtype=dtype, device=self.device)])
 
     def _append(self, state: str, values: Any) -> None:
-        getattr(self, state).append(torch.as_tensor(values, dtype=_STATES[state], device=self.device).detach().flatten())
+        tensor = torch.as_tensor(values, dtype=_STATES[state], device=self.device)
+        getattr(self, state).append(tensor.detach().flatten())
 
     @staticmethod
     def _per_frame(video: EmbeddedVideo, field: str, missing: float) -> Any:
@@ -100,15 +101,15 @@ class AlignmentMetrics(Metric):
         return values
 
     def _videos(self) -> dict[Role, dict[str, EmbeddedVideo]]:
-        """The videos by role and id; the copies that a distributed sampler adds to even out the processes are dropped."""
+        """The videos by role and id, without the copies that a distributed sampler adds to even out the processes."""
         flat = {name: dim_zero_cat(getattr(self, name)).cpu() for name in _STATES}
         sizes = flat["sizes"].reshape(-1, 4)
         n, dimension, id_bytes, roles = sizes.T
         columns = zip(
-            flat["embeddings"].split((n * dimension).tolist()),
-            flat["labels"].split(n.tolist()),
-            flat["truths"].split(n.tolist()),
-            flat["ids"].split(id_bytes.tolist()),
+            torch.split(flat["embeddings"], (n * dimension).tolist()),
+            torch.split(flat["labels"], n.tolist()),
+            torch.split(flat["truths"], n.tolist()),
+            torch.split(flat["ids"], id_bytes.tolist()),
             roles.tolist(),
             n.tolist(),
             strict=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -71,7 +72,7 @@ def evaluate(
 
 def _in_id_order(videos: Sequence[EmbeddedVideo], side: str) -> list[EmbeddedVideo]:
     ordered = sorted(videos, key=lambda video: video.id)
-    for video, following in zip(ordered, ordered[1:], strict=False):
+    for video, following in pairwise(ordered):
         if video.id == following.id:
             raise ValueError(f"{side} holds the video '{video.id}' twice; give every video once")
     for video in ordered:
@@ -106,9 +107,10 @@ def _warn_of_missing_labels(train: Sequence[EmbeddedVideo], val: Sequence[Embedd
         for side in counts
         if counts[side] < totals[side]
     ]
+    probes = "phase_progression, phase_classification"
     if not counts["val"]:
-        notices.append("skipped for want of labelled val videos: phase_progression, phase_classification, ap, dtw_accuracy")
+        notices.append(f"no labelled val video: {probes}, ap and dtw_accuracy are skipped")
     elif not counts["train"]:
-        notices.append("skipped for want of labelled train videos: phase_progression, phase_classification")
+        notices.append(f"no labelled train video: {probes} are skipped")
     if notices:
         warnings.warn("; ".join(notices), UserWarning, stacklevel=3)

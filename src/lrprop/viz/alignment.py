@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -22,6 +23,7 @@ from lrprop.viz.drawing import (
     INK,
     NO_PHASE,
     PAPER,
+    PHASE_COLOURS,
     Colour,
     captioned,
     common_tile,
@@ -39,9 +41,17 @@ TITLE_HEIGHT, PLOTS_HEIGHT, DPI = 64, 480, 100
 TILE_HEIGHT = 240
 COLOUR_MAP = "magma"
 HALO = [withStroke(linewidth=4, foreground="#22262e")]
-SAME_TIME_LINE = {"color": "#b4b4bc", "lw": 1.3, "ls": (0, (4, 4))}
-PATH_LINE = {"color": "white", "lw": 2, "path_effects": HALO}
-SHOWN_DOTS = {"color": "white", "marker": "o", "ms": 6.5, "mec": "#22262e", "mew": 1.4, "ls": "none", "clip_on": False}
+SAME_TIME_LINE: dict[str, Any] = {"color": "#b4b4bc", "lw": 1.3, "ls": (0, (4, 4))}
+PATH_LINE: dict[str, Any] = {"color": "white", "lw": 2, "path_effects": HALO}
+SHOWN_DOTS: dict[str, Any] = {
+    "color": "white",
+    "marker": "o",
+    "ms": 6.5,
+    "mec": "#22262e",
+    "mew": 1.4,
+    "ls": "none",
+    "clip_on": False,
+}
 
 
 def draw_alignment(
@@ -67,7 +77,7 @@ def draw_alignment(
         path: (L, 2) integers, the matched pairs (i, j); every i has a match.
         out: the PNG to write, 1600 pixels wide.
         title: one line over the picture; the two ids where it is None.
-        columns: how many frames to show, from 2 to 16 and at most n.
+        columns: how many frames to show, from 2 to 16; a video with fewer shows some twice.
 
     Returns:
         `out`.
@@ -81,14 +91,15 @@ def draw_alignment(
     matched = matched_frames(path, len(first), len(second))[shown]
     unaligned = same_time_frames(len(first), len(second))[shown]
     rows = [
-        (f"{first.id}", first, shown),
+        (first.id, first, shown),
         (f"{second.id}, aligned: the frames that the path matches", second, matched),
         (f"{second.id}, not aligned: the same normalised time", second, unaligned),
     ]
     plots = _plots(first, second, np.asarray(cost), path, np.stack([shown, matched], axis=1))
-    tile = _tile(first, second, columns)
+    room = (WIDTH - 2 * MARGIN - (columns - 1) * GAP) // columns - 2 * BORDER
+    tile = common_tile([first.frames, second.frames], TILE_HEIGHT, room)
     strips = [_strip(heading, clip, indices, tile) for heading, clip, indices in rows]
-    return save_png(_stack(title or f"{first.id} and {second.id}", plots, strips), out, exact=_cost_colours())
+    return save_png(_stack(title or f"{first.id} and {second.id}", plots, strips), out, exact=_exact_colours())
 
 
 def _check(first: Clip, second: Clip, cost: np.ndarray, columns: int) -> None:
@@ -97,15 +108,8 @@ def _check(first: Clip, second: Clip, cost: np.ndarray, columns: int) -> None:
     if not np.isfinite(cost).all():
         i, j = np.argwhere(~np.isfinite(cost))[0]
         raise ValueError(f"cost must be finite; cost[{i}, {j}] is {cost[i, j]}")
-    if not 2 <= columns <= min(16, len(first)):
-        raise ValueError(f"columns must be from 2 to {min(16, len(first))} (16, or the first video's length); got {columns}")
-
-
-def _tile(first: Clip, second: Clip, columns: int) -> tuple[int, int]:
-    """The largest tile of which `columns` fit side by side, within the height that keeps the file small."""
-    room = (WIDTH - 2 * MARGIN - (columns - 1) * GAP) // columns - 2 * BORDER
-    width, height = common_tile([first.frames.shape, second.frames.shape], TILE_HEIGHT)
-    return (width, height) if width <= room else (room, round(height * room / width))
+    if not 2 <= columns <= 16:
+        raise ValueError(f"columns must be from 2 to 16; got {columns}")
 
 
 def _strip(heading: str, clip: Clip, indices: np.ndarray, tile: tuple[int, int]) -> Image.Image:
@@ -132,8 +136,8 @@ def _plots(first: Clip, second: Clip, cost: np.ndarray, path: np.ndarray, shown:
     canvas = FigureCanvasAgg(figure)
     _draw_cost(figure, first, second, cost, path, shown)
     _draw_time_lines(figure, first, second, path, shown)
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+    pixels, size = canvas.print_to_buffer()  # type: ignore[no-untyped-call]
+    return Image.frombuffer("RGBA", size, pixels).convert("RGB")
 
 
 def _axes(figure: Figure, left: int, top: int, width: int, height: int) -> Axes:
@@ -153,56 +157,54 @@ def _draw_cost(
     axes.set_axis_off()
     rows = _axes(figure, left - band - 3, top, band, side)
     rows.imshow(phase_band(first)[:, None], origin="lower", aspect="auto", interpolation="nearest")
-    rows.set_xticks([])
-    rows.set_ylabel(f"{first.id}  (frame)", fontsize=12)
+    rows.set(xticks=[], ylabel=f"{_short(first.id, 28)}  (frame)")
     columns = _axes(figure, left, top + side + 3, side, band)
-    columns.imshow(phase_band(second)[None], origin="lower", aspect="auto", interpolation="nearest")
-    columns.set_yticks([])
-    columns.set_xlabel(f"{second.id}  (frame)", fontsize=12)
-    bar = figure.colorbar(image, cax=_axes(figure, left + side + 14, top, band, side))
-    bar.set_label("cost", fontsize=12)
-    for ax in (rows, columns, bar.ax):
+    columns.imshow(phase_band(second)[None], aspect="auto", interpolation="nearest")
+    columns.set(yticks=[], xlabel=f"{_short(second.id, 28)}  (frame)")
+    scale = _axes(figure, left + side + 14, top, band, side)
+    figure.colorbar(image, cax=scale, label="cost").outline.set_visible(False)
+    for ax in (rows, columns, scale):
         ax.tick_params(labelsize=10.5, length=3, color="#888888")
+        for label in (ax.xaxis.label, ax.yaxis.label):
+            label.set(fontsize=12, parse_math=False)
         ax.spines[:].set_visible(False)
-    bar.outline.set_visible(False)
 
 
 def _draw_time_lines(figure: Figure, first: Clip, second: Clip, path: np.ndarray, shown: np.ndarray) -> None:
-    left, width, bar = 690, WIDTH - MARGIN - 690, 24
-    top, bottom = 48, 300
-    for clip, y, label_y in ((first, top, top - 16), (second, bottom, bottom + bar + 16)):
-        axes = _axes(figure, left, y, width, bar)
+    left, width, bar, top, bottom = 690, WIDTH - MARGIN - 690, 24, 48, 300
+    for clip, bar_top, text_at in ((first, top, top - 16), (second, bottom, bottom + bar + 16)):
+        axes = _axes(figure, left, bar_top, width, bar)
         axes.imshow(phase_band(clip)[None], aspect="auto", interpolation="nearest")
         axes.set_axis_off()
-        figure.text(
-            left / WIDTH,
-            1 - label_y / PLOTS_HEIGHT,
-            f"{clip.id}:  {len(clip)} frames,  {len(clip) / clip.fps:.1f} s",
-            fontsize=12,
-            va="center",
-        )
+        text = f"{_short(clip.id, 60)}:  {len(clip)} frames,  {len(clip) / clip.fps:.1f} s"
+        figure.text(left / WIDTH, 1 - text_at / PLOTS_HEIGHT, text, fontsize=12, va="center", parse_math=False)
     axes = _axes(figure, left, top + bar, width, bottom - top - bar)
     axes.set(xlim=(0, 1), ylim=(0, 1))
     axes.set_axis_off()
-    colours = phase_band(first)[path[:, 0]] / 255
-    axes.add_collection(LineCollection(_matches(path, first, second), colors=colours, linewidths=1, alpha=0.55))
+    colours = _tint(phase_band(first)[path[:, 0]]) / 255
+    axes.add_collection(LineCollection(_matches(path, first, second), colors=colours, linewidths=1))
     axes.add_collection(LineCollection(_matches(shown, first, second), colors=_hex(INK), linewidths=1.6))
-    for handles, y in ((_phase_keys(first, second), 364), (_mark_keys(), 398)):
+    for handles, y in ((_mark_keys(), 364), (_phase_keys(first, second), 396)):
         corner = ((left - 12) / WIDTH, 1 - y / PLOTS_HEIGHT)
-        figure.legend(handles=handles, ncols=7, loc="upper left", bbox_to_anchor=corner, frameon=False, fontsize=12)
+        figure.legend(handles=handles, ncols=6, loc="upper left", bbox_to_anchor=corner, frameon=False, fontsize=12)
 
 
-def _matches(pairs: np.ndarray, first: Clip, second: Clip) -> np.ndarray:
-    """Lines (L, 2, 2) from the upper to the lower time line; both run over the full width."""
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _matches(pairs: np.ndarray, first: Clip, second: Clip) -> list[np.ndarray]:
+    """L lines (2, 2) from the upper to the lower time line; both run over the full width."""
     x = (pairs + 0.5) / (len(first), len(second))
     y = np.broadcast_to([1.0, 0.0], x.shape)
-    return np.stack([x, y], axis=2)
+    return list(np.stack([x, y], axis=2))
 
 
 def _phase_keys(first: Clip, second: Clip) -> list[Patch]:
-    phases = {clip.phase(i) for clip in (first, second) if clip.labels is not None for i in range(len(clip))}
-    known = [Patch(color=_hex(phase_colour(phase)), label=f"phase {phase}") for phase in sorted(phases - {None})]
-    return known + [Patch(color=_hex(NO_PHASE), label="no phase")] * (None in phases)
+    phases = [clip.phase(i) for clip in (first, second) if clip.labels is not None for i in range(len(clip))]
+    known = sorted({phase for phase in phases if phase is not None})
+    keys = [Patch(color=_hex(phase_colour(phase)), label=f"phase {phase}") for phase in known]
+    return keys + [Patch(color=_hex(NO_PHASE), label="no phase")] * (None in phases)
 
 
 def _mark_keys() -> list[Line2D]:
@@ -213,9 +215,16 @@ def _mark_keys() -> list[Line2D]:
     ]
 
 
-def _cost_colours() -> list[Colour]:
-    """Enough of the colour map that the cost shows no bands."""
-    return [tuple(colour[:3]) for colour in colormaps[COLOUR_MAP](np.linspace(0, 1, 64), bytes=True).tolist()]
+def _tint(colours: np.ndarray) -> np.ndarray:
+    """Lighter colours, for the many lines that must not drown the few."""
+    return np.rint(255 - 0.6 * (255 - colours.astype(np.float64)))
+
+
+def _exact_colours() -> list[Colour]:
+    """The tints, and enough of the colour map that the cost shows no bands."""
+    cost = colormaps[COLOUR_MAP](np.linspace(0, 1, 64), bytes=True)[:, :3]
+    red_green_blue = np.concatenate([_tint(np.array(PHASE_COLOURS)), cost]).astype(int)
+    return [(r, g, b) for r, g, b in red_green_blue.tolist()]
 
 
 def _hex(colour: Colour) -> str:

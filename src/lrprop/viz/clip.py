@@ -18,7 +18,7 @@ class Clip:
         fps: frames per second, positive.
 
     Raises:
-        ValueError: where the frames are not such an array or empty, the labels do not match them, or fps is not positive.
+        ValueError: where the frames are empty or no such array, labels do not match them, or fps is not positive.
     """
 
     id: str

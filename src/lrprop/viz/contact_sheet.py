@@ -24,7 +24,7 @@ def contact_sheet(
     Args:
         rows: (name, (k, H, W, 3) uint8 frames) of each row; k may differ between rows.
         out: the PNG to write.
-        tile: height of a frame in pixels; all tiles are as wide as the widest frame at that height.
+        tile: height of a frame in pixels; all tiles are as wide as the widest frame at that height, at most 4 times.
         columns_of_rows: 1: all rows below each other; 2: side by side in reading order.
 
     Returns:
@@ -41,7 +41,7 @@ def contact_sheet(
         raise ValueError(f"tile must be at least 16 pixels; got {tile}")
     if columns_of_rows not in (1, 2):
         raise ValueError(f"columns_of_rows must be 1 or 2; got {columns_of_rows}")
-    width, height = common_tile([np.shape(frames) for _, frames in rows], tile)
+    width, height = common_tile([frames for _, frames in rows], tile, 4 * tile)
     strips = [headed_row(name, [letterbox(frame, width, height) for frame in frames], GAP) for name, frames in rows]
     return save_png(_grid(strips, columns_of_rows), out)
 

@@ -14,7 +14,7 @@ from lrprop.viz.clip import Clip
 
 Colour = tuple[int, int, int]
 
-# Okabe & Ito's colour-blind-safe set, its weak yellow last but one and no two alike side by side.
+# Okabe & Ito's colour-blind-safe set, weak yellow near the end and no two alike side by side.
 PHASE_COLOURS: tuple[Colour, ...] = (
     (86, 180, 233),
     (230, 159, 0),
@@ -35,12 +35,14 @@ BORDER = 3
 
 def phase_colour(phase: int | None) -> Colour:
     """The colour of a phase in every picture: seven colours, in turn; grey for a frame without a phase."""
-    return NO_PHASE if phase is None or phase < 0 else PHASE_COLOURS[phase % len(PHASE_COLOURS)]
+    return NO_PHASE if phase is None else PHASE_COLOURS[phase % len(PHASE_COLOURS)]
 
 
 def phase_band(clip: Clip) -> np.ndarray:
     """The phases of a clip as a line of colours, (n, 3) uint8."""
-    return np.array([phase_colour(clip.phase(i)) for i in range(len(clip))], np.uint8)
+    labels = np.full(len(clip), -1) if clip.labels is None else np.asarray(clip.labels)
+    colours = np.array(PHASE_COLOURS, np.uint8)[labels % len(PHASE_COLOURS)]
+    return np.where(labels[:, None] < 0, np.array(NO_PHASE, np.uint8), colours)
 
 
 def frame_caption(clip: Clip, index: int) -> str:
@@ -152,21 +154,24 @@ def headed_row(heading: str, tiles: Sequence[Image.Image], gap: int) -> Image.Im
     return row
 
 
-def common_tile(shapes: Sequence[tuple[int, ...]], height: int) -> tuple[int, int]:
-    """The smallest box of a given height that holds frames of several shapes, all scaled to that height.
+def common_tile(clips: Sequence[np.ndarray], height: int, widest: int) -> tuple[int, int]:
+    """The box for frames of several sizes: a common height, lower where that makes the widest too wide.
 
     Args:
-        shapes: (..., H, W, 3) of each stack of frames.
-        height: of the box in pixels.
+        clips: stacks of frames, (n, H, W, 3) each.
+        height: wanted, in pixels.
+        widest: the largest width allowed, in pixels.
 
     Returns:
         width and height in pixels.
     """
-    return max(round(height * shape[-2] / shape[-3]) for shape in shapes), height
+    aspect = max(frames.shape[2] / frames.shape[1] for frames in clips)
+    height = min(height, round(widest / aspect))
+    return min(widest, round(aspect * height)), height
 
 
 def save_png(image: Image.Image, out: Path, exact: Sequence[Colour] = ()) -> Path:
-    """Write a PNG of 256 colours: photographs take a third of the bytes of full colour.
+    """Write a PNG of at most 256 colours: photographs take a third of the bytes of full colour.
 
     Phase colours, ink and paper are kept as they are, so that a colour means the same in every picture; the rest of
     the palette is the image's own.
@@ -180,8 +185,10 @@ def save_png(image: Image.Image, out: Path, exact: Sequence[Colour] = ()) -> Pat
         `out`.
     """
     kept = np.array([*PHASE_COLOURS, NO_PHASE, PAPER, MAT, INK, *exact])
-    own = np.reshape(image.quantize(256 - len(kept), Image.Quantize.MEDIANCUT).getpalette() or [], (-1, 3))
-    # Pillow looks colours up in cells 4 levels wide: a near double of a kept colour could take its place.
+    # k-means takes half the error off the median cut, and a sixteenth of the pixels is enough for it.
+    sample = image.resize((-(-image.width // 4), -(-image.height // 4)), Image.Resampling.NEAREST)
+    own = np.reshape(sample.quantize(256 - len(kept), Image.Quantize.MEDIANCUT, kmeans=1).getpalette() or [], (-1, 3))
+    # Pillow looks a colour up by the lower corner of its cell, 4 levels wide: what lies within 8 could take its place.
     distinct = own[np.abs(own[:, None] - kept).max(axis=2).min(axis=1) > 8]
     palette = Image.new("P", (1, 1))
     palette.putpalette(np.concatenate([kept, distinct]).ravel().tolist())

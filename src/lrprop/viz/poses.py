@@ -73,7 +73,8 @@ def _onto_canvas(xy: np.ndarray, visible: np.ndarray, canvas: int) -> np.ndarray
         return np.zeros_like(xy)
     low, high = xy[visible].min(axis=0), xy[visible].max(axis=0)
     scale = canvas * (1 - 2 * MARGIN) / max(float((high - low).max()), 1.0)
-    return (xy - (low + high) / 2) * scale + canvas / 2
+    placed: np.ndarray = (xy - (low + high) / 2) * scale + canvas / 2
+    return placed
 
 
 def _stroke(points: np.ndarray, visible: np.ndarray, canvas: int) -> float:

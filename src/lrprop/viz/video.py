@@ -24,7 +24,7 @@ from lrprop.viz.warp import matched_frames, same_time_frames
 
 MARGIN, GAP = 12, 12
 BAR_HEIGHT, BAR_MARGIN = 10, 5
-TALLEST, NARROWEST = 480, 200
+TALLEST, WIDEST, NARROWEST = 480, 640, 200
 
 
 def write_alignment_video(first: Clip, second: Clip, path: np.ndarray, out: Path) -> Path:
@@ -57,9 +57,9 @@ def write_alignment_video(first: Clip, second: Clip, path: np.ndarray, out: Path
 
 
 def _frames(panels: Sequence[tuple[str, Clip, np.ndarray]]) -> Iterator[np.ndarray]:
-    shapes = [clip.frames.shape for _, clip, _ in panels]
+    stacks = [clip.frames for _, clip, _ in panels]
     # Frames are not blown up, and a narrow panel would have no room for its caption.
-    width, height = common_tile(shapes, min(TALLEST, max(shape[1] for shape in shapes)))
+    width, height = common_tile(stacks, min(TALLEST, max(stack.shape[1] for stack in stacks)), WIDEST)
     width = max(width, NARROWEST)
     for t in range(len(panels[0][2])):
         yield _side_by_side([_panel(heading, clip, shown[t], width, height) for heading, clip, shown in panels])

@@ -28,7 +28,8 @@ def matched_frames(path: np.ndarray, n: int, m: int) -> np.ndarray:
     count = np.searchsorted(ordered[:, 0], np.arange(n), side="right") - start
     if not count.all():
         raise ValueError(f"path matches no frame of the second video to frame {count.argmin()} of the first")
-    return ordered[start + (count - 1) // 2, 1]
+    middle: np.ndarray = ordered[start + (count - 1) // 2, 1]
+    return middle
 
 
 def same_time_frames(n: int, m: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """A small synthetic data set with a known answer: an articulated figure that performs one of 14 actions."""
 
-from .generate import contact_sheet_frames, generate
-from .motion import ACTIONS, Action
+from lrprop.data.synthetic.generate import contact_sheet_frames, generate
+from lrprop.data.synthetic.motion import ACTIONS, Action
 
 __all__ = ["ACTIONS", "Action", "contact_sheet_frames", "generate"]

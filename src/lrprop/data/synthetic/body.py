@@ -5,7 +5,7 @@ World axes, in units of the figure's stature: x forwards, y up from the floor, z
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -40,14 +40,12 @@ class Body:
     forearm: float = 0.15
     thigh: float = 0.235
     shin: float = 0.235
-    girth: float = 1.0
 
     @classmethod
     def draw(cls, rng: np.random.Generator, spread: float = 0.045) -> Body:
-        """Random proportions: every bone's length is scaled on its own; the girth varies most."""
-        lengths = {field.name: field.default * (1 + spread * rng.uniform(-1, 1)) for field in fields(cls)}
-        lengths["girth"] = rng.uniform(0.85, 1.25)
-        return cls(**lengths)
+        """Random proportions: every bone's length is scaled on its own."""
+        average = asdict(cls())
+        return cls(**{bone: length * (1 + spread * rng.uniform(-1, 1)) for bone, length in average.items()})
 
     @property
     def arm(self) -> float:
@@ -83,7 +81,8 @@ class Figure:
 
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Vectors (..., 3) scaled to length one."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+    scaled: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+    return scaled
 
 
 def across(vectors: np.ndarray, axis: np.ndarray) -> np.ndarray:

@@ -13,9 +13,11 @@ are not. So a clip here is
 - in between as fast as exp(0.4 g(t)), g a smooth random curve of unit variance, in 30 % of the clips with one
   near-pause at 7 % of that speed.
 
-Over the 14 actions that gives boundaries a standard deviation of 0.093 (from 0.069 to 0.100): above the mean of the
+Over the 14 actions that gives boundaries a standard deviation of 0.092 (from 0.07 to 0.10): above the mean of the
 real one, inside its range. To align two clips by their share of the length alone, without looking, is then wrong by
-a mean |c1 - c2| of 0.091, and 60 % (clean_and_jerk) to 89 % (two-phase actions) of the frames get the right phase.
+a mean |c1 - c2| of 0.091, and 61 % (clean_and_jerk) to 89 % (two-phase actions) of the frames get the right phase.
+On the real labels, with c interpolated between the mean boundaries, that error is 0.030 (jumping_jacks) to 0.090
+(tennis_forehand). A method that does not beat the share of the length has learned nothing.
 
 A clip also has its own length (20 to 120 frames), proportions, amplitude and key poses, camera (25 degrees to either
 side, up to 16 from above, mirrored or not, shaking), clothes, backdrop, bystander, light and grain. In squat, pushup,
@@ -35,13 +37,12 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
+from lrprop.data.synthetic.motion import ACTIONS, Action
+from lrprop.data.synthetic.render import render
+from lrprop.data.synthetic.stage import Performer
+from lrprop.data.synthetic.tempo import LENGTHS, canonical_times
 from lrprop.data.videofile import write_video
 from lrprop.errors import InputError
-
-from .motion import ACTIONS, Action
-from .render import render
-from .stage import Performer
-from .tempo import LENGTHS, canonical_times
 
 VERSION = 1  # raise it whenever the same seed gives other frames or labels
 FPS = 30.0
@@ -51,9 +52,7 @@ SPLITS = ("train", "val")
 log = logging.getLogger(__name__)
 
 
-def generate(
-    action: str, root: Path | str, *, train: int = 40, val: int = 20, seed: int = 0, size: int = 128
-) -> Path:
+def generate(action: str, root: Path | str, *, train: int = 40, val: int = 20, seed: int = 0, size: int = 128) -> Path:
     """Writes a set of short videos of one action, with phases and canonical times.
 
     The layout is the one of a user's own videos: `root/train/<action>_0000.mp4 ..`, `root/val/..`, and
@@ -80,7 +79,14 @@ def generate(
     """
     root = Path(root)
     _check(action, train, val, seed, size)
-    manifest = {"generator": VERSION, "action": action, "train": train, "val": val, "seed": seed, "size": size}
+    manifest: dict[str, int | str] = {
+        "generator": VERSION,
+        "action": action,
+        "train": train,
+        "val": val,
+        "seed": seed,
+        "size": size,
+    }
     if _is_complete(root, manifest):
         log.info("%s: the set is there already, nothing to generate", root)
         return root
@@ -173,7 +179,7 @@ def _complete_times(action: Action, rng: np.random.Generator) -> np.ndarray:
     """Canonical times in which each phase has a frame: others (under 3 % of the shortest clips) are drawn again."""
     n = int(rng.integers(LENGTHS[0], LENGTHS[1] + 1))
     while True:
-        c = canonical_times(rng, n)
+        c = canonical_times(rng, n).round(6)  # as labels.csv holds them, so that phase and time agree
         if len(np.unique(action.phase(c))) == action.phases:
             return c
 

@@ -21,9 +21,9 @@ def smooth_curve(rng: np.random.Generator, at: np.ndarray, waves: int, size: tup
         (n, *size) values.
     """
     frequency = np.arange(1, waves + 1)
-    fall = 1 / frequency
-    amplitude = rng.standard_normal((waves, *size)) * np.sqrt(2 / (fall**2).sum())
-    phase = rng.uniform(0, 2 * np.pi, (waves, *size))
-    columns = (slice(None), slice(None)) + (None,) * len(size)
-    angle = (np.pi * at[:, None] * frequency)[columns] + phase
-    return np.einsum("nw...,w...->n...", np.cos(angle), amplitude * fall.reshape(-1, *(1,) * len(size)))
+    fall = np.sqrt(2 / (1 / frequency**2).sum()) / frequency
+    curves = np.zeros((len(at), *size))
+    for wave in range(waves):
+        amplitude, phase = fall[wave] * rng.standard_normal(size), rng.uniform(0, 2 * np.pi, size)
+        curves += amplitude * np.cos(np.multiply.outer(np.pi * frequency[wave] * at, np.ones(size)) + phase)
+    return curves

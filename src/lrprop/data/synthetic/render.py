@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
+from math import hypot
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import ImageDraw
 
-from .body import Figure, across, unit
-from .noise import smooth_curve
-from .scenery import Colour, Light, PasserBy, backdrop, random_colour
-from .stage import Prop, Scene
+from lrprop.data.synthetic.body import Figure, across, unit
+from lrprop.data.synthetic.noise import smooth_curve
+from lrprop.data.synthetic.scenery import Colour, Light, PasserBy, backdrop, random_colour
+from lrprop.data.synthetic.stage import Prop, Scene
 
 SUPERSAMPLING = 2
 MARGIN = 0.06  # of the frame, on each side of the backdrop: room for the camera to shake
@@ -70,6 +72,7 @@ def render(scene: Scene, view: float, size: int, rng: np.random.Generator) -> It
     camera = Camera.draw_from(scene, view, width, rng)
     shapes = _dress(scene, rng)
     projected = [camera.project(shape.prop.points) for shape in shapes]
+    depths = np.stack([depth + shape.prop.nearer for shape, (_, _, depth) in zip(shapes, projected, strict=True)])
     shadow = camera.project(_shadow(scene.figure))[0]
     back = backdrop(rng, int(width * (1 + 2 * MARGIN)))
     passer_by = PasserBy.draw_from(rng, n, width) if rng.random() < 0.3 else None
@@ -80,13 +83,16 @@ def render(scene: Scene, view: float, size: int, rng: np.random.Generator) -> It
         draw = ImageDraw.Draw(picture, "RGBA")
         if passer_by:
             passer_by.draw(draw, frame)
-        draw.polygon(_flat(shadow[frame]), fill=(0, 0, 0, 70))
-        order = sorted(range(len(shapes)), key=lambda i: projected[i][2][frame] + shapes[i].prop.nearer)
-        for i in order:
+        draw.polygon(shadow[frame].ravel().tolist(), fill=(0, 0, 0, 70))
+        for i in far_to_near(depths[:, frame]):
             points, scale, _ = (track[frame] for track in projected[i])
-            if np.isfinite(points).all():
-                _draw(draw, shapes[i], points, scale)
+            _draw(draw, shapes[i], points, scale)
         yield light.expose(rng, frame, np.asarray(picture.reduce(SUPERSAMPLING)))
+
+
+def far_to_near(depths: np.ndarray) -> list[int]:
+    """The order in which to draw things at distances (k,) towards the viewer; those at NaN are not there."""
+    return [int(i) for i in np.argsort(depths, kind="stable") if np.isfinite(depths[i])]
 
 
 @dataclass(frozen=True)
@@ -144,7 +150,7 @@ def _dress(scene: Scene, rng: np.random.Generator) -> list[Shape]:
     girth = rng.uniform(0.9, 1.2)
     shapes = _trunk(figure, skin, hair, shirt, trousers, girth)
     for side in ("left", "right"):
-        shapes += _arm(figure, side, skin, shirt if sleeves else skin, shirt, girth)
+        shapes += _arm(figure, side, skin, shirt if sleeves else skin, girth)
         shapes += _leg(figure, side, trousers, skin if shorts else trousers, shoes, girth)
     for prop in scene.props:
         red, green, blue, *opacity = PROPS[prop.colour]
@@ -176,12 +182,12 @@ def _trunk(figure: Figure, skin: Colour, hair: Colour, shirt: Colour, trousers: 
     ]
 
 
-def _arm(figure: Figure, side: str, skin: Colour, sleeve: Colour, shirt: Colour, girth: float) -> list[Shape]:
+def _arm(figure: Figure, side: str, skin: Colour, sleeve: Colour, girth: float) -> list[Shape]:
     shoulder, elbow, wrist = (figure.joint(f"{side}_{name}") for name in ("shoulder", "elbow", "wrist"))
     hand = wrist + 0.03 * unit(wrist - elbow)
     return [
         _limb([shoulder, elbow], (0.036, 0.03), sleeve, girth, 0.01),
-        _limb([shoulder, shoulder + 0.4 * (elbow - shoulder)], (0.043, 0.038), shirt, girth, 0.012),
+        _limb([shoulder, shoulder + 0.4 * (elbow - shoulder)], (0.043, 0.038), sleeve, girth, 0.012),
         _limb([elbow, wrist], (0.029, 0.021), skin, girth, 0.02),
         _limb([hand], (0.03,), skin, 1, 0.025),
     ]
@@ -202,7 +208,9 @@ def _shadow(figure: Figure) -> np.ndarray:
     angle = np.linspace(0, 2 * np.pi, 16, endpoint=False)
     low, high = figure.joints.min(1), figure.joints.max(1)
     ring = np.stack([np.cos(angle), 0 * angle, np.sin(angle)], -1)
-    return ((low + high) / 2 * [1, 0, 1])[:, None] + ring * ((high - low) * [0.5, 0, 0.5] + 0.06)[:, None]
+    middle, radii = (low + high) / 2 * [1, 0, 1], (high - low) / 2 + 0.06
+    ellipse: np.ndarray = middle[:, None] + ring * radii[:, None]
+    return ellipse
 
 
 def _draw(draw: ImageDraw.ImageDraw, shape: Shape, points: np.ndarray, scale: np.ndarray) -> None:
@@ -213,7 +221,7 @@ def _draw(draw: ImageDraw.ImageDraw, shape: Shape, points: np.ndarray, scale: np
         if not shape.prop.hollow:
             if len(shape.fill) == 3:
                 _capsules(draw, np.vstack([points, points[:1]]), np.append(radii, radii[0]) + 1.5, dark)
-            draw.polygon(_flat(points), fill=shape.fill)
+            draw.polygon(points.ravel().tolist(), fill=shape.fill)
         if len(shape.fill) == 3 and (shape.prop.hollow or radii[0] > 0):
             _capsules(draw, np.vstack([points, points[:1]]), np.append(radii, radii[0]), shape.fill[:3])
         return
@@ -224,16 +232,12 @@ def _draw(draw: ImageDraw.ImageDraw, shape: Shape, points: np.ndarray, scale: np
 
 def _capsules(draw: ImageDraw.ImageDraw, points: np.ndarray, radii: np.ndarray, fill: tuple[int, ...]) -> None:
     """A thick line with round ends and joints, whose half width changes from point to point."""
-    for (x, y), radius in zip(points, radii, strict=True):
-        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=fill)
-    for start, end, first, second in zip(points[:-1], points[1:], radii[:-1], radii[1:], strict=True):
-        along = end - start
-        length = float(np.hypot(*along))
+    circles = [(x, y, r) for (x, y), r in zip(points.tolist(), radii.tolist(), strict=True)]
+    for x, y, r in circles:
+        draw.ellipse((x - r, y - r, x + r, y + r), fill=fill)
+    for (x, y, r), (u, v, s) in pairwise(circles):
+        length = hypot(u - x, v - y)
         if length > 0.5:
-            normal = np.array([-along[1], along[0]]) / length
-            corners = np.stack([start + first * normal, end + second * normal, end - second * normal, start - first * normal])
-            draw.polygon(_flat(corners), fill=fill)
-
-
-def _flat(points: np.ndarray) -> list[tuple[float, float]]:
-    return [(float(x), float(y)) for x, y in points]
+            a, b = (y - v) / length, (u - x) / length  # the unit normal
+            corners = (x + r * a, y + r * b, u + s * a, v + s * b, u - s * a, v - s * b, x - r * a, y - r * b)
+            draw.polygon(corners, fill=fill)

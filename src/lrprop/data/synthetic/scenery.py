@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from .noise import smooth_curve
+from lrprop.data.synthetic.noise import smooth_curve
 
 Colour = tuple[int, int, int]
 
@@ -97,4 +97,5 @@ class Light:
     def expose(self, rng: np.random.Generator, frame: int, picture: np.ndarray) -> np.ndarray:
         """The picture (H, W, 3) as the sensor sees it, uint8."""
         noise = rng.standard_normal(picture.shape, dtype=np.float32) * np.float32(self.grain)
-        return (picture * self.gain[frame].astype(np.float32) + noise).clip(0, 255).astype(np.uint8)
+        exposed: np.ndarray = (picture * self.gain[frame].astype(np.float32) + noise).clip(0, 255).astype(np.uint8)
+        return exposed

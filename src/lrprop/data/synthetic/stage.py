@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from .body import SIDES, UP, Body, Figure, pose, unit
-from .noise import smooth_curve
+from lrprop.data.synthetic.body import SIDES, Body, Figure, pose, unit
+from lrprop.data.synthetic.noise import smooth_curve
 
 Keys = Mapping[float, float | Sequence[float]]
 Direction = np.ndarray | Sequence[float]
@@ -93,12 +93,17 @@ class Performer:
 
     def neck(self, pelvis: np.ndarray, up: Direction) -> np.ndarray:
         """(n, 3): where a trunk from `pelvis` along `up` ends."""
-        return pelvis + self.body.torso * self.spread(unit(np.asarray(up, dtype=float)))
+        return pelvis + self.body.torso * self.track(unit(np.asarray(up, dtype=float)))
 
-    def spread(self, value: Direction | float) -> np.ndarray:
-        """A constant as a track over all frames; a track as it is."""
+    def still(self, value: np.ndarray | Sequence[float] | float) -> np.ndarray:
+        """(n, ...): the same value in all frames."""
         array = np.asarray(value, dtype=float)
-        return array if array.shape[:1] == self.c.shape else np.broadcast_to(array, (len(self.c), *array.shape))
+        return np.broadcast_to(array, (len(self.c), *array.shape))
+
+    def track(self, direction: Direction) -> np.ndarray:
+        """(n, 3): a constant direction (3,) in all frames; a track as it is."""
+        array = np.asarray(direction, dtype=float)
+        return array if array.ndim == 2 else self.still(array)
 
     def pose(
         self,
@@ -113,12 +118,12 @@ class Performer:
         knees: Direction | None = None,
     ) -> Figure:
         """The figure in these poses, see `body.pose`; elbows point along `elbows` and away from each other."""
-        hip, shoulder = self.spread(hip_yaw), self.spread(shoulder_yaw)
+        hip, shoulder = np.zeros_like(self.c) + hip_yaw, np.zeros_like(self.c) + shoulder_yaw
         turned = np.radians(shoulder)[:, None, None]
         sides = np.cos(turned) * SIDES - np.sin(turned) * SIDES[:, [2, 1, 0]]
-        bends = tuple(self.spread(elbows) + 0.5 * sides[:, side] for side in (0, 1))
-        trunk = unit(self.spread(up))
-        bend = None if knees is None else self.spread(knees)
+        bends = tuple(self.track(elbows) + 0.5 * sides[:, side] for side in (0, 1))
+        trunk = unit(self.track(up))
+        bend = None if knees is None else self.track(knees)
         return pose(self.body, pelvis, trunk, hands, feet, hip, shoulder, (bends[0], bends[1]), bend)
 
 
@@ -178,8 +183,3 @@ def flight(c: np.ndarray, held: np.ndarray, released: float, velocity: Sequence[
     start = held[np.argmin(np.abs(c - released))]
     after = (c - released)[:, None]
     return np.where(after <= 0, held, start + after * np.asarray(velocity))
-
-
-def upright(c: np.ndarray) -> np.ndarray:
-    """(n, 3): the direction up, in all frames."""
-    return np.broadcast_to(UP, (len(c), 3))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .noise import smooth_curve
+from lrprop.data.synthetic.noise import smooth_curve
 
 LENGTHS = (20, 120)  # frames of a clip, both included
 IDLE = 0.18  # lead-in and lead-out: each a share of the clip ~ U(0, IDLE)
@@ -25,4 +25,5 @@ def canonical_times(rng: np.random.Generator, n: int) -> np.ndarray:
         speed *= 1 - 0.93 * np.exp(-(((fine - centre) / width) ** 2))
     passed = np.concatenate([[0], np.cumsum((speed[1:] + speed[:-1]) / 2)])
     at = (np.linspace(0, 1, n) - lead_in) / (1 - lead_in - lead_out)
-    return np.interp(at, fine, passed / passed[-1])
+    c: np.ndarray = np.interp(at, fine, passed / passed[-1])
+    return c

@@ -7,6 +7,7 @@ bounded; wherever two candidates are closer than that bound, the distances are t
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 from scipy.spatial.distance import cdist
@@ -28,7 +29,7 @@ def nearest_in_each(queries: np.ndarray, pool: np.ndarray, bounds: np.ndarray) -
     """
     nearest = np.empty((len(queries), len(bounds) - 1), dtype=np.int64)
     for rows, distances, slack in _distance_blocks(queries, pool):
-        for video, (start, end) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        for video, (start, end) in enumerate(pairwise(bounds)):
             block = distances[:, start:end]
             best = block.argmin(axis=1)
             smallest = block[np.arange(len(block)), best]

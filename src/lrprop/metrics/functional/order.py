@@ -80,4 +80,6 @@ def _taus(sequences: np.ndarray, ties: Ties) -> np.ndarray:
     untied = concordant + discordant
     numerator = concordant - discordant if ties == "tau_b" else 2 * concordant - pairs
     denominator = np.sqrt(pairs * untied) if ties == "tau_b" else np.full(count, pairs)
-    return np.divide(numerator, denominator, out=np.full(count, np.nan), where=denominator > 0)
+    taus = np.full(count, np.nan)
+    np.divide(numerator, denominator, out=taus, where=denominator > 0)
+    return taus

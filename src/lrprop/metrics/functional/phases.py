@@ -114,9 +114,8 @@ def _progress(videos: list[np.ndarray], labels: list[np.ndarray], phase: int) ->
     targets = []
     for track in labels:
         ends = np.flatnonzero(track == phase)
-        undefined = np.full(len(track), np.nan)
-        progress = (np.arange(len(track)) - ends[-1]) / len(track) if ends.size else undefined
-        targets.append(np.where(track >= 0, progress, np.nan))
+        last = ends[-1] if ends.size else np.nan
+        targets.append(np.where(track >= 0, (np.arange(len(track)) - last) / len(track), np.nan))
     if not videos:
         return np.empty((0, 0)), np.empty(0)
     frames, progress = np.concatenate(videos), np.concatenate(targets)

@@ -50,9 +50,9 @@ def _labelled_frames(
     videos: list[np.ndarray], labels: list[np.ndarray], stride: int
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The strided frames that have a phase, float64, and their phases; only of videos that have such frames."""
-    strided = [(video[::stride].astype(np.float64), track[::stride]) for video, track in zip(videos, labels, strict=True)]
-    kept = [(video[track >= 0], track[track >= 0]) for video, track in strided if (track >= 0).any()]
-    return [video for video, _ in kept], [track for _, track in kept]
+    strided = [(video[::stride], track[::stride]) for video, track in zip(videos, labels, strict=True)]
+    kept = [(video, track, track >= 0) for video, track in strided if (track >= 0).any()]
+    return [video[real].astype(np.float64) for video, _, real in kept], [track[real] for _, track, real in kept]
 
 
 def _precisions(frames: list[np.ndarray], phases: list[np.ndarray], ks: Sequence[int]) -> np.ndarray:

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lrprop.data import AlignmentDataModule
+from lrprop.errors import InputError
+
+
+def test_poses_become_batches_of_views(penn_folder: Path) -> None:
+    data = AlignmentDataModule(penn_folder, "squat", num_frames=16, videos_per_batch=3)
+    data.setup()
+    batches = list(data.train_dataloader())
+    assert len(batches) == 2
+    for views in batches:
+        assert views.frames.shape == (6, 16, 13, 3)
+        assert views.steps.shape == views.mask.shape == (6, 16)
+        assert views.mask.any(1).all()
+        assert (views.steps[views.mask] < views.lengths.unsqueeze(1).expand(6, 16)[views.mask]).all()
+        assert (views.frames[~views.mask] == 0).all()
+        assert len(views.video.unique()) == 3
+
+
+def test_pixels_become_batches_of_views(video_folder: Path) -> None:
+    data = AlignmentDataModule(video_folder, "custom", num_frames=8, image_size=24)
+    data.setup()
+    views = next(iter(data.train_dataloader()))
+    assert views.frames.shape == (4, 8, 3, 24, 24)
+    assert views.frames.dtype == torch.uint8
+
+
+def test_evaluation_sees_whole_videos_in_id_order(penn_folder: Path) -> None:
+    data = AlignmentDataModule(penn_folder, "squat", tune_fraction=0.3)
+    data.setup()
+    assert data.evaluated_splits == ["train", "val", "tune"]
+    for split, loader in zip(data.evaluated_splits, data.val_dataloader(), strict=True):
+        for video, views in zip(data.split(split), loader, strict=True):
+            assert views.mask.all()
+            assert views.frames.shape[:2] == (1, video.n)
+    assert [video.id for video in data.videos] == sorted(video.id for video in data.videos)
+
+
+def test_a_view_is_a_function_of_seed_epoch_and_video(penn_folder: Path) -> None:
+    def views(seed: int, epoch: int) -> torch.Tensor:
+        data = AlignmentDataModule(penn_folder, "squat", num_frames=16, seed=seed)
+        data.setup()
+        return data.train_dataloader().dataset[(epoch, 0)].frames
+
+    assert torch.equal(views(0, 1), views(0, 1))
+    assert not torch.equal(views(0, 1), views(0, 2))
+    assert not torch.equal(views(0, 1), views(1, 1))
+
+
+def test_workers_change_nothing(penn_folder: Path) -> None:
+    batches = []
+    for workers in (0, 2):
+        data = AlignmentDataModule(penn_folder, "squat", num_frames=16, workers=workers)
+        data.setup()
+        batches.append(list(data.train_dataloader()))
+    for alone, together in zip(*batches, strict=True):
+        assert torch.equal(alone.frames, together.frames)
+
+
+def test_too_many_videos_a_batch(penn_folder: Path) -> None:
+    with pytest.raises(InputError, match=r"videos_per_batch=5.*4 training videos"):
+        AlignmentDataModule(penn_folder, "squat", videos_per_batch=5).setup()
+    with pytest.raises(InputError, match="videos_per_batch=1"):
+        AlignmentDataModule(penn_folder, "squat", videos_per_batch=1)

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.io import loadmat, savemat
+
+from lrprop.data.penn_action import ACTIONS, UNUSED_ACTIONS, read_penn_action
+from lrprop.errors import InputError
+
+N = 6
+
+
+def annotation(**changes: Any) -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    mat = {"x": rng.uniform(0, 320, (N, 13)), "y": rng.uniform(0, 240, (N, 13)), "visibility": np.ones((N, 13))}
+    return mat | {"action": "squat", "train": 1, "nframes": N, "dimensions": [240, 320, N]} | changes
+
+
+def write(root: Path, id: str = "0001", mat: dict[str, Any] | None = None) -> Path:
+    (root / "labels").mkdir(exist_ok=True)
+    savemat(root / "labels" / f"{id}.mat", annotation() if mat is None else mat)
+    return root / "labels" / f"{id}.mat"
+
+
+def write_phases(root: Path, phases: np.ndarray, split: str = "train", id: str = "0001") -> Path:
+    path = root / "penn_action_labels" / split / "squat" / f"{id}.npy"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, phases)
+    return path
+
+
+def test_poses_splits_and_phases(tmp_path: Path) -> None:
+    hidden = np.ones((N, 13))
+    hidden[2, 5] = 0
+    write(tmp_path, "0010", annotation(train=-1))
+    write(tmp_path, "0002", annotation(visibility=hidden))
+    write(tmp_path, "0001", annotation(action="bowl"))
+    write_phases(tmp_path, np.array([0, 0, 1, 1, 2, 3], dtype=np.int32), "val", "0010")
+    first, last = read_penn_action(tmp_path, "squat")
+    assert (first.id, first.split, first.n, last.id, last.split) == ("0002", "train", N, "0010", "val")
+    assert first.path == tmp_path / "labels" / "0002.mat"
+    assert first.poses is not None
+    assert first.poses.dtype == np.float32
+    raw = annotation()
+    np.testing.assert_allclose(first.poses, np.stack((raw["x"], raw["y"], hidden), -1), rtol=1e-6)
+    assert first.labels is None
+    assert last.labels is not None
+    assert last.labels.dtype == np.int64
+    np.testing.assert_array_equal(last.labels, [0, 0, 1, 1, 2, 3])
+
+
+def test_a_hidden_joint_may_have_no_number(tmp_path: Path) -> None:
+    mat = annotation()
+    mat["x"][3, 4], mat["visibility"][3, 4] = np.nan, 0
+    write(tmp_path, mat=mat)
+    (video,) = read_penn_action(tmp_path, "squat")
+    assert video.poses is not None
+    np.testing.assert_array_equal(video.poses[3, 4], 0)
+    assert np.isfinite(video.poses).all()
+
+
+@pytest.mark.parametrize(("name", "value"), [("x", np.nan), ("y", np.inf)])
+def test_a_visible_joint_needs_a_number(tmp_path: Path, name: str, value: float) -> None:
+    mat = annotation()
+    mat[name][3, 4] = value
+    write(tmp_path, mat=mat)
+    with pytest.raises(InputError, match=r"0001\.mat: joint 4 of frame 3 is visible"):
+        read_penn_action(tmp_path, "squat")
+
+
+@pytest.mark.parametrize("missing", ["action", "x", "y", "visibility", "train"])
+def test_a_missing_variable_is_named(tmp_path: Path, missing: str) -> None:
+    mat = annotation()
+    del mat[missing]
+    write(tmp_path, mat=mat)
+    with pytest.raises(InputError, match=rf"0001\.mat: has no '{missing}'"):
+        read_penn_action(tmp_path, "squat")
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"x": np.ones((N, 12))}, r"shapes x \(6, 12\), y \(6, 13\)"),
+        ({"visibility": np.ones((N - 1, 13))}, r"visibility \(5, 13\)"),
+        ({name: np.ones((N, 14)) for name in ("x", "y", "visibility")}, r"all must be \(n, 13\)"),
+        ({"x": np.ones((0, 13))}, r"has no 'x'"),
+        ({"visibility": np.full((N, 13), 2)}, "visibility has values other than 0 and 1"),
+        ({"train": 0}, r"train is \[\[0\]\], not 1 or -1"),
+        ({"train": [1, 1]}, "train is .*not 1 or -1"),
+    ],
+)
+def test_a_wrong_annotation_is_refused(tmp_path: Path, changes: dict[str, Any], problem: str) -> None:
+    write(tmp_path, mat=annotation(**changes))
+    with pytest.raises(InputError, match=rf"0001\.mat: .*{problem}"):
+        read_penn_action(tmp_path, "squat")
+
+
+@pytest.mark.parametrize("share", [0, 0.01, 0.3, 0.9])
+def test_a_damaged_annotation_is_named(tmp_path: Path, share: float) -> None:
+    path = write(tmp_path)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(InputError, match=r"0001\.mat: (cannot be read as a MATLAB file|has no)"):
+        read_penn_action(tmp_path, "squat")
+
+
+@pytest.mark.parametrize(
+    ("phases", "problem"),
+    [
+        (np.zeros(N - 1, np.int64), r"shape \(5,\), but video 0001 has 6 frames"),
+        (np.zeros((N, 1), np.int64), r"shape \(6, 1\)"),
+        (np.zeros(N), "integers >= 0.*float64"),
+        (np.full(N, -2), "integers >= 0.*-2"),
+        (np.array([None] * N), "cannot be read as an array"),
+    ],
+)
+def test_phases_that_do_not_fit_are_refused(tmp_path: Path, phases: np.ndarray, problem: str) -> None:
+    write(tmp_path)
+    write_phases(tmp_path, phases)
+    with pytest.raises(InputError, match=rf"0001\.npy: .*{problem}"):
+        read_penn_action(tmp_path, "squat")
+
+
+@pytest.mark.parametrize("size", [0, 3, 140])
+def test_a_damaged_phase_file_is_named(tmp_path: Path, size: int) -> None:
+    write(tmp_path)
+    path = write_phases(tmp_path, np.zeros(N, np.int64))
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(InputError, match=r"0001\.npy: cannot be read as an array"):
+        read_penn_action(tmp_path, "squat")
+
+
+def test_phases_in_both_splits_are_refused(tmp_path: Path) -> None:
+    write(tmp_path)
+    for split in ("train", "val"):
+        write_phases(tmp_path, np.zeros(N, np.int64), split)
+    with pytest.raises(InputError, match=r"0001\.npy: video 0001 has labels in .*val.*0001\.npy too"):
+        read_penn_action(tmp_path, "squat")
+
+
+@pytest.mark.parametrize("action", ["squats", "", "Squat"])
+def test_an_unknown_action_lists_the_known(tmp_path: Path, action: str) -> None:
+    write(tmp_path)
+    with pytest.raises(InputError, match=rf"action '{action}' is not in Penn Action.*baseball_pitch.*tennis_serve"):
+        read_penn_action(tmp_path, action)
+
+
+@pytest.mark.parametrize("action", UNUSED_ACTIONS)
+def test_an_action_without_phases_says_so(tmp_path: Path, action: str) -> None:
+    with pytest.raises(InputError, match=rf"action '{action}' of Penn Action has no phases"):
+        read_penn_action(tmp_path, action)
+
+
+def test_an_action_without_videos_is_refused(tmp_path: Path) -> None:
+    write(tmp_path)
+    with pytest.raises(InputError, match="none of its 1 annotations is of action 'bowl'"):
+        read_penn_action(tmp_path, "bowl")
+
+
+@pytest.fixture(scope="module")
+def penn(shared: Path) -> Path:
+    if not (shared / "penn_action").is_dir():
+        pytest.skip(f"no Penn Action at {shared / 'penn_action'}")
+    return shared / "penn_action"
+
+
+def test_real_squats(penn: Path) -> None:
+    videos = read_penn_action(penn, "squat")
+    splits = Counter(video.split for video in videos)
+    assert splits == {"train": 114, "val": 117}
+    assert videos == sorted(videos, key=lambda video: video.id)
+    for video in videos:
+        assert video.poses is not None
+        assert video.poses.shape == (video.n, 13, 3)
+        assert video.labels is None or (len(video.labels) == video.n and set(video.labels) <= {0, 1, 2, 3})
+    files = sum(1 for _ in (penn / "penn_action_labels").glob("*/squat/*.npy"))
+    assert sum(video.labels is not None for video in videos) == files > 0
+
+
+def test_every_spelling_in_the_annotations_is_known(penn: Path) -> None:
+    files = sorted((penn / "labels").glob("*.mat"))
+    spellings = {str(loadmat(file, variable_names=["action"])["action"].item()) for file in files}
+    assert spellings == {*ACTIONS, *UNUSED_ACTIONS}

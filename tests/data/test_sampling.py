@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lrprop.data.sampling import TemporalSampling, VideoBatches
+
+
+@given(st.integers(1, 300), st.integers(1, 120), st.sampled_from(["crop", "whole"]), st.integers(0, 2**32))
+def test_views_follow_the_definition(n: int, num_frames: int, region: str, seed: int) -> None:
+    first, second = TemporalSampling(num_frames, region).draw(n, np.random.default_rng(seed))  # type: ignore[arg-type]
+    m = min(n, num_frames)
+    longest = math.ceil(1.5 * (m if region == "crop" else n))
+    for steps in (first, second):
+        assert len(steps) == m
+        assert steps[0] >= 0
+        assert (np.diff(steps) > 0).all()
+        assert steps[-1] - steps[0] < longest
+        assert steps[0] < n, "at least one frame is real"
+
+
+def test_short_videos_reach_past_their_end() -> None:
+    """Unclipped: it is what makes the two views of a video with n < T differ."""
+    rng = np.random.default_rng(0)
+    draws = [TemporalSampling(80).draw(40, rng) for _ in range(200)]
+    past = np.mean([steps[-1] >= 40 for pair in draws for steps in pair])
+    assert past > 0.8
+    assert all(len(steps) == 40 for pair in draws for steps in pair)
+    assert np.mean([not np.array_equal(*pair) for pair in draws]) > 0.95
+
+
+def test_the_second_view_starts_near_the_first() -> None:
+    """Offsets lie within int(0.8 m); a view's first step adds at most a few frames to its offset."""
+    rng = np.random.default_rng(0)
+    starts = np.array([[steps[0] for steps in TemporalSampling(20).draw(1000, rng)] for _ in range(500)])
+    distance = np.abs(starts[:, 1] - starts[:, 0])
+    assert distance.max() <= 16 + 10
+    assert distance.max() > 12
+    assert starts[:, 0].max() > 900
+    assert starts[:, 0].min() < 50
+
+
+def test_crop_is_a_part_and_whole_is_all() -> None:
+    rng = np.random.default_rng(0)
+    spans = {
+        region: np.mean([np.ptp(TemporalSampling(20, region).draw(200, rng)[0]) for _ in range(100)])  # type: ignore[arg-type]
+        for region in ("crop", "whole")
+    }
+    assert spans["crop"] < 32
+    assert spans["whole"] > 180
+
+
+@pytest.mark.parametrize(("videos", "per_batch"), [(6, 2), (7, 2), (7, 3), (2, 2)])
+def test_an_epoch_holds_every_video_in_groups_of_different_ones(videos: int, per_batch: int) -> None:
+    batches = VideoBatches(videos, per_batch, seed=0, epoch=lambda: 4)
+    groups = list(batches)
+    assert len(groups) == len(batches) == math.ceil(videos / per_batch)
+    assert {video for group in groups for _, video in group} == set(range(videos))
+    for group in groups:
+        assert len({video for _, video in group}) == per_batch
+        assert {epoch for epoch, _ in group} == {4}
+
+
+def test_order_depends_on_seed_and_epoch_only() -> None:
+    def order(seed: int, epoch: int) -> list[int]:
+        return [video for group in VideoBatches(20, 2, seed, lambda: epoch) for _, video in group]
+
+    assert order(0, 1) == order(0, 1)
+    assert order(0, 1) != order(0, 2)
+    assert order(0, 1) != order(1, 1)

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lrprop.batch import Views
+from lrprop.data.images import ImageAugmentation
+from lrprop.data.videofile import read_video
+from lrprop.encoders import EfficientNetLite0, Encoder, PoseMLP, ResNet50
+from lrprop.encoders.temporal import sinusoidal_positions
+from lrprop.errors import InputError
+
+SMALL = {"layers": 2, "width": 32, "heads": 4, "feedforward": 32, "fc_units": (16,), "embedding": 8, "num_frames": 6}
+
+
+def pose_views(lengths: list[int], frames: int = 6) -> Views:
+    count = len(lengths)
+    generator = torch.Generator().manual_seed(0)
+    mask = torch.arange(frames) < torch.tensor(lengths).unsqueeze(1)
+    poses = torch.randn(count, frames, 13, 3, generator=generator)
+    steps = torch.arange(frames).repeat(count, 1)
+    return Views(poses, steps, mask, torch.tensor(lengths), torch.arange(count) // 2)
+
+
+def test_embeddings_have_unit_length_on_real_frames_only() -> None:
+    views = pose_views([6, 4])
+    for z in (Encoder("poses", **SMALL)(views), *Encoder("poses", **SMALL).training_embeddings(views)):
+        assert z.shape == (2, 6, 8)
+        torch.testing.assert_close(z.norm(dim=-1), views.mask.float())
+
+
+def test_padding_changes_nothing() -> None:
+    """Neither attention nor BatchNorm statistics see it, so training embeddings and buffers stay the same."""
+    views, encoder = pose_views([6, 4, 5, 3]), Encoder("poses", dropout=0.0, **SMALL)
+    before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    z = encoder.training_embeddings(views)[0]
+    after = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    encoder.load_state_dict(before)
+    views.frames = torch.where(views.mask[..., None, None], views.frames, torch.full_like(views.frames, 1e6))
+    torch.testing.assert_close(encoder.training_embeddings(views)[0], z)
+    for name, tensor in encoder.state_dict().items():
+        torch.testing.assert_close(tensor, after[name])
+
+
+def test_gradient_reaches_every_trained_weight() -> None:
+    encoder = Encoder("poses", **SMALL)
+    encoder.training_embeddings(pose_views([6, 4]))[0].square().sum().backward()
+    # A constant added to all embeddings in front of a BatchNorm has no effect; every other weight has one.
+    without = [name for name, p in encoder.named_parameters() if p.grad is None]
+    assert without == []
+
+
+def test_positions_are_stretched_to_the_training_length() -> None:
+    train = sinusoidal_positions(7, 8, num_frames=7)
+    longer = sinusoidal_positions(13, 8, num_frames=7)
+    torch.testing.assert_close(longer[::2], train)
+    expected = torch.tensor([torch.tensor(3.0).sin(), torch.tensor(3 / 10000 ** (1 / 8)).cos()])
+    torch.testing.assert_close(train[3, :2], expected)
+
+
+def test_features_skip_the_frame_encoder() -> None:
+    encoder = Encoder("pixels", **SMALL).eval()
+    images = torch.randint(0, 255, (1, 3, 3, 64, 64), dtype=torch.uint8)
+    steps, mask = torch.arange(3).unsqueeze(0), torch.ones(1, 3, dtype=torch.bool)
+    views = Views(images, steps, mask, torch.tensor([3]), torch.tensor([0]))
+    z = encoder(views)
+    views.frames = encoder.frame_features(images[0]).unsqueeze(0)
+    torch.testing.assert_close(encoder(views), z)
+
+
+def test_efficientnet_has_the_packaged_weights_and_stays_frozen() -> None:
+    backbone = EfficientNetLite0(chunk=2)
+    assert backbone.frozen
+    assert not any(module.training for module in backbone.modules())
+    assert not any(parameter.requires_grad for parameter in backbone.parameters())
+    images = torch.randint(0, 255, (3, 3, 64, 64), dtype=torch.uint8)
+    features = backbone(images)
+    assert features.shape == (3, backbone.num_features)
+    torch.testing.assert_close(features, torch.cat([backbone(image.unsqueeze(0)) for image in images]), rtol=1e-4, atol=1e-4)
+
+
+def test_efficientnet_knows_golf(shared: Path) -> None:
+    """The packaged tensors stand in timm's order: a golf swing is among the likeliest classes of ImageNet."""
+    backbone = EfficientNetLite0()
+    frames = ImageAugmentation(224).plain(read_video(shared / "video/golf_swing/swing1.mp4", [50, 100]))
+    with torch.inference_mode():
+        scores = backbone.network((frames.float() / 255 - backbone.mean) / backbone.std)
+    golf_ball = 574
+    assert all(golf_ball in likeliest for likeliest in scores.topk(3).indices)
+
+
+def test_resnet_trains_layer4_only() -> None:
+    backbone = ResNet50("random")
+    assert not any(module.training for module in backbone.fixed.modules())
+    images = torch.randint(0, 255, (2, 3, 64, 64), dtype=torch.uint8)
+    features = backbone(images)
+    assert features.shape == (2, 2048)
+    features.sum().backward()
+    trained = {name.split(".")[0] for name, parameter in backbone.named_parameters() if parameter.grad is not None}
+    assert trained == {"layer4"}
+    assert not Encoder("pixels", pixels=lambda: ResNet50("random"), **SMALL).can_use_feature_bank
+
+
+def test_resnet_reads_a_state_dict(tmp_path: Path) -> None:
+    from torchvision.models import resnet50
+
+    network = resnet50(weights=None)
+    torch.save({"state_dict": network.state_dict()}, tmp_path / "byol.pth")
+    backbone = ResNet50(str(tmp_path / "byol.pth"))
+    torch.testing.assert_close(backbone.layer4[0].conv1.weight, network.layer4[0].conv1.weight)
+
+
+def test_resnet_refuses_other_weights(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        ResNet50(str(tmp_path / "absent.pth"))
+    torch.save({"encoder.conv1.weight": torch.zeros(1)}, tmp_path / "other.pth")
+    with pytest.raises(InputError, match=r"other\.pth.*missing.*encoder\.conv1\.weight"):
+        ResNet50(str(tmp_path / "other.pth"))
+    torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "shape.pth")
+    with pytest.raises(InputError, match="do not fit"):
+        ResNet50(str(tmp_path / "shape.pth"))
+
+
+def test_pose_mlp_reads_joints() -> None:
+    assert PoseMLP(joints=13, width=4)(torch.randn(5, 13, 3)).shape == (5, 4)
