@@ -23,7 +23,7 @@ from lrprop.callbacks import (
     HistoryLogger,
     ProgressBar,
     Report,
-    SeedEveryEpoch,
+    SeedEveryStep,
     UseFeatureBank,
     draw_val_pair,
     floor_rows,
@@ -51,7 +51,6 @@ class AlignmentCLI(LightningCLI):
         parser.add_lightning_class_args(Evaluation, "evaluation")
         parser.link_arguments("seed_everything", "data.seed")
         parser.link_arguments("data.num_frames", "model.encoder.init_args.num_frames")
-        parser.link_arguments("data.root", "model.encoder.init_args.modality", compute_fn=modality_of)
 
     @property
     def options(self) -> Namespace:
@@ -65,7 +64,8 @@ class AlignmentCLI(LightningCLI):
         return Path(self.options.runs) / self.options.name
 
     def before_instantiate_classes(self) -> None:
-        """Turns the run's arguments into the trainer's."""
+        """Turns the run's arguments into the trainer's, and the data's modality into the encoder's."""
+        self.options.model.encoder.init_args.modality = modality_of(self.options.data.root)
         trainer, resume_step = self.options.trainer, None
         if self.subcommand == "fit":
             resume_step = self._claim_folder()
@@ -91,7 +91,7 @@ class AlignmentCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer, with loggers and callbacks that need the run directory."""
-        callbacks: list[Callback] = [UseFeatureBank(), SeedEveryEpoch(self.options.seed_everything)]
+        callbacks: list[Callback] = [UseFeatureBank(), SeedEveryStep(self.options.seed_everything)]
         callbacks += [EmbeddingWriter(self.folder), *self._checkpoints()]
         if self.options.trainer.enable_progress_bar is not False:
             callbacks.append(ProgressBar())
@@ -200,6 +200,7 @@ def main(args: list[str] | None = None) -> int:
 
 def _silence() -> None:
     """Hides the remarks of libraries that a user can do nothing about."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    for remark in ("Experiment logs directory", ".*does not have many workers", ".*LeafSpec"):
+    for library in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    for remark in ("Experiment logs directory", "Checkpoint directory", ".*does not have many workers", ".*LeafSpec"):
         warnings.filterwarnings("ignore", message=remark)

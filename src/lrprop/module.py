@@ -57,10 +57,15 @@ class AlignmentModule(pl.LightningModule):
     test_step = predict_step = validation_step
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Adam and a cosine over all epochs."""
+        """Adam and a cosine over all steps.
+
+        By step and not by epoch, because Lightning saves the checkpoint of an epoch's end before it moves an epoch's
+        schedule: a resumed run would repeat a learning rate.
+        """
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
         optimizer = Adam(trained, lr=self.learning_rate, weight_decay=self.weight_decay)
-        return {"optimizer": optimizer, "lr_scheduler": CosineAnnealingLR(optimizer, self.trainer.max_epochs or 1)}
+        cosine = CosineAnnealingLR(optimizer, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cosine, "interval": "step"}}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuses a checkpoint of another architecture, naming what differs first.

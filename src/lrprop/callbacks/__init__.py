@@ -8,7 +8,7 @@ from lrprop.callbacks.history import HistoryLogger
 from lrprop.callbacks.predictions import EmbeddingWriter
 from lrprop.callbacks.progress import ProgressBar
 from lrprop.callbacks.report import Report, show_table
-from lrprop.callbacks.seeding import SeedEveryEpoch
+from lrprop.callbacks.seeding import SeedEveryStep
 
 __all__ = [
     "EmbeddingWriter",
@@ -16,7 +16,7 @@ __all__ = [
     "HistoryLogger",
     "ProgressBar",
     "Report",
-    "SeedEveryEpoch",
+    "SeedEveryStep",
     "UseFeatureBank",
     "draw_val_pair",
     "floor_rows",

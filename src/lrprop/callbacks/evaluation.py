@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from typing import Any
 
@@ -74,8 +75,8 @@ class Evaluation(pl.Callback):
         }
         for split, metrics in self.results.items():
             for name, value in metrics.items():
-                if value is not None:
-                    pl_module.log(f"{split}/{name}", value, prog_bar=split == "val" and name in ON_THE_BAR)
+                defined = math.nan if value is None else value
+                pl_module.log(f"{split}/{name}", defined, prog_bar=split == "val" and name in ON_THE_BAR)
 
     on_test_epoch_start = on_validation_epoch_start
     on_test_batch_end = on_validation_batch_end

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import lightning.pytorch as pl
 import numpy as np
 import torch
 
 
-class SeedEveryEpoch(pl.Callback):
-    """Seeds torch anew at the start of every epoch, from the run's seed and the epoch.
+class SeedEveryStep(pl.Callback):
+    """Seeds torch anew before every training step, from the run's seed and the step.
 
-    What is drawn in an epoch (dropout) then depends on nothing that went before, so a run that was killed and resumed
-    from the end of an epoch continues as if it had not been.
+    What is drawn in a step (dropout) then depends on nothing that went before, so a run that was killed and resumed
+    from the end of an epoch continues as if it had not been. The start of an epoch would be too seldom: Lightning
+    skips that hook in the first epoch after a resumption.
 
     Args:
         seed: the run's seed.
@@ -20,6 +23,8 @@ class SeedEveryEpoch(pl.Callback):
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         """Seeds the generators of all devices."""
-        torch.manual_seed(int(np.random.SeedSequence((self.seed, trainer.current_epoch)).generate_state(1)[0]))
+        torch.manual_seed(int(np.random.SeedSequence((self.seed, trainer.global_step)).generate_state(1)[0]))

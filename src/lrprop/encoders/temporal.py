@@ -47,6 +47,8 @@ class TemporalTransformer(nn.Module):
         self.num_frames = num_frames
         self.dropout = nn.Dropout(dropout)
         layer = nn.TransformerEncoderLayer(width, heads, feedforward, dropout, batch_first=True, norm_first=True)
+        # As in CARL, dropout acts on what a layer adds to the residual, not within attention and feed-forward.
+        layer.self_attn.dropout, layer.dropout = 0.0, nn.Identity()
         self.layers = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
         for parameter in self.layers.parameters():
             if parameter.dim() > 1:
