@@ -119,7 +119,9 @@ def lrprop_oracle(
         for b in range(a + 1, len(views)):
             (x, s), (y, t) = views[a], views[b]
             if video[a] == video[b]:
-                same.append((_prior_kl(x, y, s, t, temperature, variance) + _prior_kl(y, x, t, s, temperature, variance)) / 2)
+                same.append(
+                    (_prior_kl(x, y, s, t, temperature, variance) + _prior_kl(y, x, t, s, temperature, variance)) / 2
+                )
                 continue
             d = np.array([[np.linalg.norm(p - q) ** (2 if cost == "sqeuclidean" else 1) for q in y] for p in x])
             path = dtw_oracle(d, is_open, is_open)[1]

@@ -220,7 +220,9 @@ TABLE_5: dict[tuple[Any, ...], tuple[int, float, float]] = {
 
 
 @pytest.mark.parametrize(("action", "row"), [(a, row) for actions, row in TABLE_5.items() for a in actions])
-def test_table_5(action: str, row: tuple[int, float, float], penn_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_table_5(
+    action: str, row: tuple[int, float, float], penn_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     text = config_of(layers(action), capsys, penn_folder)
     assert f"num_frames: {row[0]}\n" in text
     assert f"lambda_soft_dtw: {row[1]}\n" in text

@@ -140,7 +140,9 @@ class AlignmentCLI(LightningCLI):
 
     def after_predict(self) -> None:
         """Where the embeddings are."""
-        Console().print(f"Embeddings of {len(self.datamodule.videos)} videos in [bold]{self.folder / 'embeddings'}[/bold]")
+        Console().print(
+            f"Embeddings of {len(self.datamodule.videos)} videos in [bold]{self.folder / 'embeddings'}[/bold]"
+        )
 
     def _show(self, rows: dict[str, Any]) -> None:
         show_table(rows, f"{self.datamodule.action} ({self.options.name})")
@@ -148,7 +150,7 @@ class AlignmentCLI(LightningCLI):
     @property
     def evaluation(self) -> Evaluation:
         """The callback that computes the metrics."""
-        return next(callback for callback in self.trainer.callbacks if isinstance(callback, Evaluation))
+        return next(callback for callback in self.trainer.callbacks if isinstance(callback, Evaluation))  # type: ignore
 
 
 class SaveConfig(SaveConfigCallback):
@@ -176,7 +178,9 @@ def main(args: list[str] | None = None) -> int:
         The exit status: 0, or 2 after bad input, which was told in one line.
     """
     tool = (sys.argv[1:] if args is None else args)[:1]
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[RichHandler(show_time=False, show_path=False)])
+    logging.basicConfig(
+        level=logging.WARNING, format="%(message)s", handlers=[RichHandler(show_time=False, show_path=False)]
+    )
     logging.getLogger("lrprop").setLevel(logging.INFO)
     _silence()
     try:
@@ -202,5 +206,11 @@ def _silence() -> None:
     """Hides the remarks of libraries that a user can do nothing about."""
     for library in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(library).setLevel(logging.WARNING)
-    for remark in ("Experiment logs directory", "Checkpoint directory", ".*does not have many workers", ".*LeafSpec"):
+    for remark in (
+        "Experiment logs directory",
+        "Checkpoint directory",
+        ".*does not have many workers",
+        ".*LeafSpec",
+        ".*in eval mode",
+    ):
         warnings.filterwarnings("ignore", message=remark)

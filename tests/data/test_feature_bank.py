@@ -69,7 +69,11 @@ def test_a_second_build_computes_nothing(videos: list[Video], tmp_path: Path) ->
 
 def test_other_settings_or_content_are_other_features(videos: list[Video], tmp_path: Path) -> None:
     bank_in(tmp_path).build(videos[:1], means)
-    for other in (bank_in(tmp_path, copies=1), bank_in(tmp_path, size=18), FeatureBank(tmp_path, "b", ImageAugmentation(16), 2)):
+    for other in (
+        bank_in(tmp_path, copies=1),
+        bank_in(tmp_path, size=18),
+        FeatureBank(tmp_path, "b", ImageAugmentation(16), 2),
+    ):
         with pytest.raises(InputError, match="run again"):
             other.read(videos[0])
 

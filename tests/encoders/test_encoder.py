@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,10 +10,19 @@ from lrprop.batch import Views
 from lrprop.data.images import ImageAugmentation
 from lrprop.data.videofile import read_video
 from lrprop.encoders import EfficientNetLite0, Encoder, PoseMLP, ResNet50
+from lrprop.encoders.backbones import imagenet_efficientnet_lite0
 from lrprop.encoders.temporal import sinusoidal_positions
 from lrprop.errors import InputError
 
-SMALL = {"layers": 2, "width": 32, "heads": 4, "feedforward": 32, "fc_units": (16,), "embedding": 8, "num_frames": 6}
+SMALL: dict[str, Any] = {
+    "layers": 2,
+    "width": 32,
+    "heads": 4,
+    "feedforward": 32,
+    "fc_units": (16,),
+    "embedding": 8,
+    "num_frames": 6,
+}
 
 
 def pose_views(lengths: list[int], frames: int = 6) -> Views:
@@ -78,15 +88,26 @@ def test_efficientnet_has_the_packaged_weights_and_stays_frozen() -> None:
     images = torch.randint(0, 255, (3, 3, 64, 64), dtype=torch.uint8)
     features = backbone(images)
     assert features.shape == (3, backbone.num_features)
-    torch.testing.assert_close(features, torch.cat([backbone(image.unsqueeze(0)) for image in images]), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        features, torch.cat([backbone(image.unsqueeze(0)) for image in images]), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_efficientnet_keeps_the_place_in_its_grid() -> None:
+    backbone = EfficientNetLite0(grid=2)
+    left = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)
+    left[..., 20:44, 4:28] = 255
+    other = left.roll(32, dims=-1)
+    cells, moved = (backbone(image).view(112, 2, 2) for image in (left, other))
+    assert (cells[..., 0] - moved[..., 1]).abs().mean() < 0.5 * (cells[..., 0] - moved[..., 0]).abs().mean()
 
 
 def test_efficientnet_knows_golf(shared: Path) -> None:
-    """The packaged tensors stand in timm's order: a golf swing is among the likeliest classes of ImageNet."""
-    backbone = EfficientNetLite0()
+    """The packaged tensors stand in timm's order: a golf ball is among the likeliest classes of a golf swing."""
+    backbone, network = EfficientNetLite0(), imagenet_efficientnet_lite0().eval()
     frames = ImageAugmentation(224).plain(read_video(shared / "video/golf_swing/swing1.mp4", [50, 100]))
     with torch.inference_mode():
-        scores = backbone.network((frames.float() / 255 - backbone.mean) / backbone.std)
+        scores = network((frames.float() / 255 - backbone.mean) / backbone.std)
     golf_ball = 574
     assert all(golf_ball in likeliest for likeliest in scores.topk(3).indices)
 
@@ -109,7 +130,7 @@ def test_resnet_reads_a_state_dict(tmp_path: Path) -> None:
     network = resnet50(weights=None)
     torch.save({"state_dict": network.state_dict()}, tmp_path / "byol.pth")
     backbone = ResNet50(str(tmp_path / "byol.pth"))
-    torch.testing.assert_close(backbone.layer4[0].conv1.weight, network.layer4[0].conv1.weight)
+    torch.testing.assert_close(backbone.layer4.state_dict(), network.layer4.state_dict())
 
 
 def test_resnet_refuses_other_weights(tmp_path: Path) -> None:

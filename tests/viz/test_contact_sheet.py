@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ def row(name: str, levels: list[int], shape: tuple[int, int] = (30, 30)) -> tupl
 
 
 @pytest.mark.parametrize("columns", [1, 2])
-def test_rows_are_in_reading_order(tmp_path: Path, columns: int) -> None:
+def test_rows_are_in_reading_order(tmp_path: Path, columns: Literal[1, 2]) -> None:
     rows = [row("a", [0, 30, 60]), row("b", [90, 120, 150]), row("c", [180, 210])]
     out = contact_sheet(rows, tmp_path / "new" / "sheet.png", tile=TILE, columns_of_rows=columns)
     sheet = np.asarray(Image.open(out).convert("L")).astype(int)

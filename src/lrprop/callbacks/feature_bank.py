@@ -30,7 +30,7 @@ class UseFeatureBank(pl.Callback):
                 features: np.ndarray = backbone(images.to(trainer.strategy.root_device)).cpu().numpy()
             return features
 
-        datamodule.use_feature_bank(f"{type(backbone).__name__}-{_digest(backbone)}", extract)
+        datamodule.use_feature_bank(f"{type(backbone).__name__}-{backbone.num_features}-{_digest(backbone)}", extract)
 
 
 def _digest(network: nn.Module) -> str:

@@ -38,6 +38,8 @@ def floor_rows(
 
     def row(embed: Callable[[Video], Tensor]) -> dict[str, float | None]:
         train, val = datamodule.split("train"), datamodule.split("val")
-        return evaluation.metrics_of(*([embedded_video(video, embed(video)) for video in part] for part in (train, val)))
+        return evaluation.metrics_of(
+            *([embedded_video(video, embed(video)) for video in part] for part in (train, val))
+        )
 
     return {"time_only": row(time_only), "raw": row(raw)}

@@ -69,7 +69,7 @@ class AlignmentDataModule(pl.LightningDataModule):
         self.root, self.action = Path(root), action
         self.sampling = TemporalSampling(num_frames, region)
         self.videos_per_batch, self.seed, self.workers = videos_per_batch, seed, workers
-        self.split_options = {"seed": split_seed, "val_fraction": val_fraction, "tune_fraction": tune_fraction}
+        self.split_seed, self.val_fraction, self.tune_fraction = split_seed, val_fraction, tune_fraction
         self.image_augmentation = ImageAugmentation(image_size)
         self.pose_augmentation = pose_augmentation
         self.bank_folder, self.bank_copies = Path(bank), bank_copies
@@ -79,7 +79,13 @@ class AlignmentDataModule(pl.LightningDataModule):
         """Finds the videos, once."""
         if self.videos:
             return
-        self.videos = find_videos(self.root, self.action, **self.split_options)
+        self.videos = find_videos(
+            self.root,
+            self.action,
+            seed=self.split_seed,
+            val_fraction=self.val_fraction,
+            tune_fraction=self.tune_fraction,
+        )
         if self.videos_per_batch > len(self.split("train")):
             raise InputError(
                 f"data.videos_per_batch={self.videos_per_batch}, but {self.root} has {len(self.split('train'))} "

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +97,7 @@ class FeatureBank:
         unfinished.replace(file)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _content_digest(path: Path, modified: int) -> bytes:
     """SHA-256 of a file, computed again only when the file was modified."""
     return hashlib.sha256(path.read_bytes()).digest()

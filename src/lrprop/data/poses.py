@@ -27,12 +27,12 @@ def normalise_poses(poses: np.ndarray) -> np.ndarray:
     Returns:
         (n, J, 3) float32 of x, y and visibility.
     """
-    visible = poses[..., 2] > 0
+    visible = np.asarray(poses[..., 2] > 0)
     seen = poses[..., :2][visible].astype(np.float64)
     centre = seen.mean(0) if len(seen) else np.zeros(2)
     scale = math.sqrt(((seen - centre) ** 2).sum(1).mean()) if len(seen) else 0.0
-    xy = np.where(visible[..., None], (poses[..., :2] - centre) / (scale or 1.0), 0)
-    return np.concatenate((xy, visible[..., None]), -1).astype(np.float32)
+    xy = np.where(visible[:, :, np.newaxis], (poses[..., :2] - centre) / (scale or 1.0), 0)
+    return np.concatenate((xy, visible[:, :, np.newaxis]), -1).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -63,5 +63,5 @@ class PoseAugmentation:
         if mirrored:
             poses = poses[:, MIRRORED] * (-1, 1, 1)
         turn = scale * np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
-        visible = poses[..., 2:] * kept[:, None]
+        visible = poses[..., 2:] * np.expand_dims(kept, 1)
         return np.concatenate(((poses[..., :2] @ turn + shift) * visible, visible), -1).astype(np.float32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -41,14 +43,20 @@ class TemporalTransformer(nn.Module):
     """
 
     def __init__(
-        self, width: int = 256, layers: int = 7, heads: int = 8, feedforward: int = 1024, dropout: float = 0.1, num_frames: int = 80
+        self,
+        width: int = 256,
+        layers: int = 7,
+        heads: int = 8,
+        feedforward: int = 1024,
+        dropout: float = 0.1,
+        num_frames: int = 80,
     ) -> None:
         super().__init__()
         self.num_frames = num_frames
         self.dropout = nn.Dropout(dropout)
         layer = nn.TransformerEncoderLayer(width, heads, feedforward, dropout, batch_first=True, norm_first=True)
         # As in CARL, dropout acts on what a layer adds to the residual, not within attention and feed-forward.
-        layer.self_attn.dropout, layer.dropout = 0.0, nn.Identity()
+        layer.self_attn.dropout, layer.dropout.p = 0.0, 0.0
         self.layers = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
         for parameter in self.layers.parameters():
             if parameter.dim() > 1:
@@ -64,7 +72,7 @@ class TemporalTransformer(nn.Module):
 def fully_connected(sizes: list[int], dropout: float) -> nn.Sequential:
     """Dropout, Linear, BatchNorm and ReLU for every step from one size to the next."""
     layers: list[nn.Module] = []
-    for before, after in zip(sizes[:-1], sizes[1:], strict=True):
+    for before, after in pairwise(sizes):
         layers += [nn.Dropout(dropout), nn.Linear(before, after), nn.BatchNorm1d(after), nn.ReLU()]
     return nn.Sequential(*layers)
 

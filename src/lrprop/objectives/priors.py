@@ -10,7 +10,7 @@ _MASKED_LOGIT = -1e9
 
 
 def log_match_probabilities(similarity: Tensor, mask: Tensor, temperature: float) -> Tensor:
-    """log P(j | i), the softmax over the frames of the other view (LRProp, Eq. 1).
+    """Log P(j | i), the softmax over the frames of the other view (LRProp, Eq. 1).
 
     Args:
         similarity: (B, N, M) cosine similarities.
@@ -24,7 +24,7 @@ def log_match_probabilities(similarity: Tensor, mask: Tensor, temperature: float
 
 
 def log_position_prior(expected: Tensor, steps: Tensor, mask: Tensor, variance: float) -> Tensor:
-    """log Q_ij for Q_ij proportional to exp(-(e_i - s_j)^2 / (2 sigma^2)) (LRProp, Eq. 2 and 7).
+    """Log Q_ij for Q_ij proportional to exp(-(e_i - s_j)^2 / (2 sigma^2)) (LRProp, Eq. 2 and 7).
 
     Args:
         expected: (B, N), the step e_i in the other video where frame i is expected.
