@@ -14,7 +14,7 @@ DATA ?=
 EPOCHS ?=
 # csv, or wandb for Weights & Biases as well
 LOGGER ?= csv
-DEVICES ?= auto
+DEVICES ?= 1
 # Whatever else the command line takes
 ARGS ?=
 
@@ -26,7 +26,7 @@ LAYERS = base actions/$(ACTION) methods/$(METHOD) \
 	$(patsubst experiments/%.yaml,%,$(wildcard experiments/methods/$(METHOD)/$(ACTION).yaml)) profiles/$(PROFILE)
 FIT = $(BIN)/lrprop fit $(LAYERS:%=--config experiments/%.yaml) --data.root "$(ROOT)" --name "$(NAME)" \
 	--seed_everything $(SEED) --trainer.devices $(DEVICES) $(if $(EPOCHS),--trainer.max_epochs $(EPOCHS)) \
-	$(if $(filter wandb,$(LOGGER)),--wandb true) $(ARGS)
+	$(if $(filter wandb,$(LOGGER)),--wandb) $(ARGS)
 
 .PHONY: train test setup lint clean help
 

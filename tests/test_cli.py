@@ -106,8 +106,9 @@ def test_same_seed_same_metrics(pose_run: Path, penn_folder: Path, tmp_path: Pat
 def test_killed_and_resumed_equals_uninterrupted(pose_run: Path, penn_folder: Path, tmp_path: Path) -> None:
     arguments = fit_arguments(penn_folder, tmp_path, epochs=4)
     process = subprocess.Popen([sys.executable, "-m", "lrprop", *arguments], stdout=subprocess.DEVNULL)
-    last = tmp_path / "a/checkpoints/last.ckpt"
-    while process.poll() is None and not last.is_file():
+    last, rows = tmp_path / "a/checkpoints/last.ckpt", tmp_path / "a/metrics.csv"
+    # Lightning writes an epoch's row just after its checkpoint.
+    while process.poll() is None and not (last.is_file() and "train/loss" in rows.read_text()):
         time.sleep(0.002)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -141,6 +142,14 @@ def test_videos_without_labels_train(video_folder: Path, tmp_path: Path, caplog:
     assert final["kendalls_tau"] is not None
     assert final["dtw_accuracy"] is None
     assert len([record for record in caplog.records if "label" in record.message]) == 1
+
+
+def test_wandb_works_offline(penn_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    assert main([*fit_arguments(penn_folder, tmp_path, epochs=1), "--wandb"]) == 0
+    assert list((tmp_path / "a/wandb").glob("offline-run-*/*.wandb"))
+    assert (tmp_path / "a/metrics.csv").is_file()
 
 
 def error_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
