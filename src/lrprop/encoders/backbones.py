@@ -85,10 +85,13 @@ class ImageBackbone(Backbone, ABC):
     def forward(self, frames: Tensor) -> Tensor:
         """From pixels (N, 3, H, W) uint8 to features (N, F)."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            maps = (
-                self.feature_map((chunk.float() / 255 - self.mean) / self.std) for chunk in frames.split(self.chunk)
-            )
-            return torch.cat([adaptive_max_pool2d(feature_map, self.grid).flatten(1) for feature_map in maps])
+            return torch.cat([self._pooled(chunk) for chunk in frames.split(self.chunk)])
+
+    def _pooled(self, frames: Tensor) -> Tensor:
+        images = (frames.float() / 255 - self.mean) / self.std
+        # Channels last: measured 1.7 to 2 times as fast on a CPU.
+        features = self.feature_map(images.contiguous(memory_format=torch.channels_last))
+        return adaptive_max_pool2d(features, self.grid).flatten(1)
 
     @abstractmethod
     def feature_map(self, images: Tensor) -> Tensor:
@@ -105,15 +108,16 @@ class EfficientNetLite0(ImageBackbone):
 
     Args:
         grid: cells that the feature map is pooled to, in each direction.
-        chunk: frames that pass through the network at once.
+        chunk: frames that pass through the network at once; the few of the default stay in a processor's cache.
     """
 
     frozen = True
 
-    def __init__(self, grid: int = 3, chunk: int = 64) -> None:
+    def __init__(self, grid: int = 3, chunk: int = 16) -> None:
         super().__init__(112, grid, (0.498, 0.498, 0.498), (0.502, 0.502, 0.502), chunk)
         network = imagenet_efficientnet_lite0()
         self.stages = nn.Sequential(network.conv_stem, network.bn1, *network.blocks[:5])
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.requires_grad_(False)
         self.train()
 
