@@ -30,9 +30,15 @@ FIT = $(BIN)/lrprop fit $(LAYERS:%=--config experiments/%.yaml) --data.root "$(R
 
 .PHONY: train test setup lint clean help
 
+ifneq ($(filter train,$(MAKECMDGOALS)),)
+# Compared as whole words, before anything is installed.
+$(if $(findstring |$(ACTION)|,$(ACTIONS:%=|%|)),,$(error unknown ACTION=$(ACTION); known: $(ACTIONS)))
+$(if $(findstring |$(METHOD)|,$(METHODS:%=|%|)),,$(error unknown METHOD=$(METHOD); known: $(METHODS)))
+$(if $(findstring |$(LOGGER)|,|csv| |wandb|),,$(error unknown LOGGER=$(LOGGER); known: csv wandb))
+$(if $(DATA),,$(if $(filter custom,$(ACTION)),$(error ACTION=custom needs DATA=<a folder of your videos>)))
+endif
+
 train: setup ## learn an action and show an alignment: ACTION, METHOD, DATA, EPOCHS, SEED, NAME, LOGGER, DEVICES, ARGS
-	@$(if $(filter $(ACTION),$(ACTIONS)),,echo "error: unknown ACTION=$(ACTION); known: $(ACTIONS)" >&2; exit 2)
-	@$(if $(filter $(METHOD),$(METHODS)),,echo "error: unknown METHOD=$(METHOD); known: $(METHODS)" >&2; exit 2)
 	@$(if $(DATA),,$(BIN)/lrprop synth $(ACTION) $(ROOT))
 	@$(FIT)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from pickle import UnpicklingError
+from typing import Any, Literal
 
 import torch
 from jsonargparse import Namespace, auto_cli
@@ -14,8 +16,10 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.markup import escape
 
 from lrprop.callbacks import (
     EmbeddingWriter,
@@ -36,6 +40,9 @@ from lrprop.module import AlignmentModule
 
 TOOLS = {"synth": generate}
 LAST = Path("checkpoints/last.ckpt")
+Monitor = Literal[
+    "kendalls_tau", "phase_progression", "phase_classification@100", "ap@5", "dtw_accuracy", "canonical_error"
+]
 
 
 class AlignmentCLI(LightningCLI):
@@ -47,7 +54,9 @@ class AlignmentCLI(LightningCLI):
         parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of all runs")
         parser.add_argument("--resume", action="store_true", help="continue the run of this name from its last epoch")
         parser.add_argument("--wandb", action="store_true", help="log to Weights & Biases besides metrics.csv")
-        parser.add_argument("--monitor", default="kendalls_tau", help="metric on tune that chooses the best epoch")
+        parser.add_argument(
+            "--monitor", type=Monitor, default="kendalls_tau", help="metric on tune that chooses the best epoch"
+        )
         parser.add_lightning_class_args(Evaluation, "evaluation")
         parser.link_arguments("seed_everything", "data.seed")
         parser.link_arguments("data.num_frames", "model.encoder.init_args.num_frames")
@@ -63,31 +72,62 @@ class AlignmentCLI(LightningCLI):
         """The run directory."""
         return Path(self.options.runs) / self.options.name
 
+    def _parse_ckpt_path(self) -> None:
+        """A checkpoint holds weights only: the configuration comes from YAML alone."""
+
     def before_instantiate_classes(self) -> None:
         """Turns the run's arguments into the trainer's, and the data's modality into the encoder's."""
-        self.options.model.encoder.init_args.modality = modality_of(self.options.data.root)
-        trainer, resume_step = self.options.trainer, None
+        options = self.options
+        options.model.encoder.init_args.modality = modality_of(options.data.root)
+        self.record = self._record()
+        self.resume_step: int | None = None
         if self.subcommand == "fit":
-            resume_step = self._claim_folder()
-        trainer.default_root_dir = str(self.folder)
-        if trainer.logger is None:
-            trainer.logger = False  # the loggers are made in `instantiate_trainer`, when the folder is ours
-        self._resume_step = resume_step
+            self._check_schedule()
+            self._claim_folder()
+        else:
+            options.ckpt_path = options.ckpt_path or str(self.folder / LAST)
+            if self.subcommand != "predict":
+                options.verbose = False  # our table says the same
+        if options.ckpt_path:
+            self.resume_step = _global_step(Path(options.ckpt_path))
+        options.trainer.default_root_dir = str(self.folder)
 
-    def _claim_folder(self) -> int | None:
-        """Refuses an existing run unless it is to be resumed; tells the step to resume from."""
-        last = self.folder / LAST
-        if self.options.resume:
-            if not last.is_file():
-                raise InputError(f"--resume: {last} does not exist, so there is nothing to resume; leave --resume out.")
-            self.options.ckpt_path = str(last)
-            step: int = torch.load(last, weights_only=True, map_location="cpu")["global_step"]
-            return step
-        if self.folder.exists() and any(self.folder.iterdir()):
+    def _record(self) -> str:
+        """The configuration as config.yaml keeps it: what a run is, not how it was started or resumed."""
+        kept = self.options.clone()
+        for name, value in {"resume": False, "ckpt_path": None}.items():
+            if name in kept:
+                kept[name] = value
+        text: str = self._parser(self.subcommand).dump(kept, skip_none=False)
+        return text
+
+    def _check_schedule(self) -> None:
+        trainer = self.options.trainer
+        if trainer.max_epochs is None or trainer.max_epochs < 1:
+            raise InputError(f"trainer.max_epochs={trainer.max_epochs}: train for at least 1 epoch (EPOCHS in make).")
+        if trainer.devices not in ("auto", "1", 1):
+            raise InputError(f"trainer.devices={trainer.devices}: training on several devices is not there yet; use 1.")
+        trainer.devices = 1
+        # At least one validation falls into training, so that there is a best epoch where tune chooses it.
+        trainer.check_val_every_n_epoch = min(trainer.check_val_every_n_epoch or 1, trainer.max_epochs)
+
+    def _claim_folder(self) -> None:
+        """Refuses an existing run, or, if it is to be resumed, one of other settings or without a checkpoint."""
+        last, config = self.folder / LAST, self.folder / "config.yaml"
+        is_there = self.folder.exists() and any(self.folder.iterdir())
+        if self.options.resume and not is_there:
+            raise InputError(f"--resume: {self.folder} does not exist, so there is nothing to resume; leave it out.")
+        if is_there and not last.is_file():
+            raise InputError(
+                f"{self.folder} has no checkpoint to resume from: remove the folder, or give another --name."
+            )
+        if is_there and not self.options.resume:
             raise InputError(
                 f"{self.folder} exists: continue that run with --resume, give another --name, or remove the folder."
             )
-        return None
+        if self.options.resume:
+            _check_same(config, self.record)
+            self.options.ckpt_path = str(last)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer, with loggers and callbacks that need the run directory."""
@@ -96,12 +136,13 @@ class AlignmentCLI(LightningCLI):
         if self.options.trainer.enable_progress_bar is not False:
             callbacks.append(ProgressBar())
         self.trainer_defaults["callbacks"] = callbacks
+        self.save_config_kwargs = {"record": self.record, "save_to_log_dir": False}
         return super().instantiate_trainer(logger=self._loggers(), **kwargs)
 
     def _loggers(self) -> list[Logger] | bool:
         if self.subcommand != "fit":
             return False
-        loggers: list[Logger] = [HistoryLogger(self.folder, self._resume_step)]
+        loggers: list[Logger] = [HistoryLogger(self.folder, self.resume_step)]
         if self.options.wandb:
             self.folder.mkdir(parents=True, exist_ok=True)
             loggers.append(WandbLogger(name=self.options.name, save_dir=self.folder, project="lrprop"))
@@ -112,14 +153,15 @@ class AlignmentCLI(LightningCLI):
         options: dict[str, Any] = {"dirpath": folder, "enable_version_counter": False}
         checkpoints = [ModelCheckpoint(filename=LAST.stem, save_on_train_epoch_end=True, **options)]
         if self.options.data.tune_fraction > 0:
-            monitor = f"tune/{self.options.monitor}"
-            checkpoints.append(ModelCheckpoint(filename="best", monitor=monitor, mode="max", **options))
+            monitor = self.options.monitor
+            mode = "min" if monitor == "canonical_error" else "max"
+            checkpoints.append(ModelCheckpoint(filename="best", monitor=f"tune/{monitor}", mode=mode, **options))
         return checkpoints
 
     def before_fit(self) -> None:
         """The rows of the report that need no training."""
         self.report = Report(self.folder)
-        if self.options.ckpt_path is None:
+        if not self.options.resume:
             self.trainer.validate(self.model, self.datamodule, verbose=False)
             floors = floor_rows(self.evaluation, self.datamodule, self.model)
             self.report.add(**floors, untrained=self.evaluation.results["val"])
@@ -130,7 +172,8 @@ class AlignmentCLI(LightningCLI):
         self.report.add(final=self.evaluation.results["val"])
         draw_val_pair(self.datamodule, self.evaluation.embedded["val"], self.folder)
         self._show(self.report.rows)
-        Console().print(f"In [bold]{self.folder}[/bold]: alignment.png, alignment.mp4, metrics.json, metrics.csv, ...")
+        written = ", ".join(sorted(path.name for path in self.folder.iterdir()))
+        Console().print(f"In [bold]{escape(str(self.folder))}[/bold]: {written}", highlight=False)
 
     def after_validate(self) -> None:
         """The table of a checkpoint, beside what its run knows of the floor rows."""
@@ -140,9 +183,8 @@ class AlignmentCLI(LightningCLI):
 
     def after_predict(self) -> None:
         """Where the embeddings are."""
-        Console().print(
-            f"Embeddings of {len(self.datamodule.videos)} videos in [bold]{self.folder / 'embeddings'}[/bold]"
-        )
+        folder = escape(str(self.folder / "embeddings"))
+        Console().print(f"Embeddings of {len(self.datamodule.videos)} videos in [bold]{folder}[/bold]")
 
     def _show(self, rows: dict[str, Any]) -> None:
         show_table(rows, f"{self.datamodule.action} ({self.options.name})")
@@ -154,18 +196,43 @@ class AlignmentCLI(LightningCLI):
 
 
 class SaveConfig(SaveConfigCallback):
-    """Writes config.yaml into the run directory, and the configuration to the loggers."""
+    """Writes config.yaml into a new run directory, and the configuration to Weights & Biases."""
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Only training has a configuration to keep."""
-        if self.config.get("resume") is not None and trainer.loggers:
-            super().setup(trainer, pl_module, stage)
+    def __init__(self, *args: Any, record: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.record = record
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """To every logger that is not the run directory itself."""
+        """Once, by the run that claimed the folder."""
+        file = Path(trainer.default_root_dir) / "config.yaml"
+        if not trainer.loggers or file.exists():
+            return
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(self.record)
         for logger in trainer.loggers:
-            if not isinstance(logger, HistoryLogger):
+            if isinstance(logger, WandbLogger):
                 logger.log_hyperparams(self.config.as_dict())
+
+
+def _check_same(config: Path, record: str) -> None:
+    """Refuses to resume a run under another configuration, naming the first line that differs."""
+    before, now = config.read_text().splitlines() if config.is_file() else [], record.splitlines()
+    for old, new in zip_longest(before, now, fillvalue="(nothing)"):
+        if old != new:
+            raise InputError(
+                f"--resume: {config} has '{old.strip()}' where this call has '{new.strip()}'; "
+                "repeat the settings of the run, or start another with --name."
+            )
+
+
+def _global_step(checkpoint: Path) -> int:
+    if not checkpoint.is_file():
+        raise InputError(f"checkpoint {checkpoint}: no such file; name a trained run with --name, or give --ckpt_path.")
+    try:
+        step: int = torch.load(checkpoint, weights_only=True, map_location="cpu")["global_step"]
+    except (OSError, RuntimeError, EOFError, KeyError, UnpicklingError) as error:
+        raise InputError(f"checkpoint {checkpoint}: it is damaged or not one of ours ({error}).") from error
+    return step
 
 
 def main(args: list[str] | None = None) -> int:
@@ -175,7 +242,7 @@ def main(args: list[str] | None = None) -> int:
         args: the arguments; those of the process if None.
 
     Returns:
-        The exit status: 0, or 2 after bad input, which was told in one line.
+        The exit status: 0, 2 after bad input, which was told in one line, or 130 after an interruption.
     """
     tool = (sys.argv[1:] if args is None else args)[:1]
     logging.basicConfig(
@@ -191,14 +258,16 @@ def main(args: list[str] | None = None) -> int:
                 AlignmentModule,
                 AlignmentDataModule,
                 save_config_callback=SaveConfig,
-                save_config_kwargs={"overwrite": True},
                 seed_everything_default=0,
                 auto_configure_optimizers=False,
                 args=args,
             )
-    except InputError as error:
-        Console(stderr=True).print(f"[bold red]error:[/bold red] {error}", soft_wrap=True, highlight=False)
+    except (InputError, MisconfigurationException, OSError) as error:
+        Console(stderr=True).print(f"[bold red]error:[/bold red] {escape(str(error))}", soft_wrap=True, highlight=False)
         return 2
+    except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted")
+        return 130
     return 0
 
 

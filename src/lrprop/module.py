@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Adam
@@ -40,7 +41,7 @@ class AlignmentModule(pl.LightningModule):
     def training_step(self, views: Views, _: int) -> Tensor:
         """One loss; every term is logged by its name."""
         projections, embeddings = self.encoder.training_embeddings(views)
-        terms: dict[str, Tensor] = self.objective(projections, views, embeddings)
+        terms = self._terms(projections, views, embeddings)
         self.log_dict(
             {f"train/{name}": term.detach() for name, term in terms.items()},
             on_step=False,
@@ -49,6 +50,22 @@ class AlignmentModule(pl.LightningModule):
             batch_size=len(views.video),
         )
         return terms["loss"]
+
+    def _terms(self, projections: Tensor, views: Views, embeddings: Tensor) -> dict[str, Tensor]:
+        """The objective, in float32 at least: distances and dynamic programming do not bear half precision."""
+        try:
+            with torch.autocast(self.device.type, enabled=False):
+                terms: dict[str, Tensor] = self.objective(
+                    _at_least_float32(projections), views, _at_least_float32(embeddings)
+                )
+            return terms
+        except ValueError as error:
+            if projections.isfinite().all():
+                raise
+            raise InputError(
+                f"training diverged at step {self.global_step}: the embeddings are not finite; "
+                f"lower model.learning_rate={self.learning_rate}."
+            ) from error
 
     def validation_step(self, views: Views, batch_index: int, dataloader_idx: int = 0) -> Tensor:
         """The embeddings of a whole video, (1, n, D); `callbacks.evaluation` gathers them."""
@@ -80,5 +97,9 @@ class AlignmentModule(pl.LightningModule):
                 raise InputError(
                     f"the checkpoint is of another architecture: {name} is {found.get(name, 'missing')} in the "
                     f"checkpoint and {expected.get(name, 'missing')} in the model; "
-                    "use the config.yaml beside the checkpoint."
+                    "use the config.yaml of its run."
                 )
+
+
+def _at_least_float32(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor

@@ -42,4 +42,9 @@ def floor_rows(
             *([embedded_video(video, embed(video)) for video in part] for part in (train, val))
         )
 
-    return {"time_only": row(time_only), "raw": row(raw)}
+    # Lightning leaves the module in training mode, in which a frame encoder would move its BatchNorm statistics.
+    was_training = module.training
+    module.eval()
+    rows = {"time_only": row(time_only), "raw": row(raw)}
+    module.train(was_training)
+    return rows

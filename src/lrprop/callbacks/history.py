@@ -14,7 +14,7 @@ class HistoryLogger(CSVLogger):
 
     Args:
         folder: the run directory.
-        resume_step: the step that a resumed run continues from; later rows are about to be written again.
+        resume_step: the first step that a resumed run takes; rows from there on are about to be written again.
     """
 
     def __init__(self, folder: Path, resume_step: int | None = None) -> None:
@@ -31,9 +31,17 @@ class HistoryLogger(CSVLogger):
         return super().experiment
 
 
-def _read_rows(file: Path, last_step: int) -> list[dict[str, float]]:
+def _read_rows(file: Path, resume_step: int) -> list[dict[str, float]]:
     if not file.is_file():
         return []
     with file.open(newline="") as stream:
-        rows = [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(stream)]
-    return [row | {"step": int(row["step"])} for row in rows if row["step"] <= last_step]
+        rows = [_numbers(row) for row in csv.DictReader(stream)]
+    return [row | {"step": int(row["step"])} for row in rows if row.get("step", resume_step) < resume_step]
+
+
+def _numbers(row: dict[str, str]) -> dict[str, float]:
+    """A row's numbers; nothing of a row that the interruption cut short, which lies behind the checkpoint anyhow."""
+    try:
+        return {key: float(value) for key, value in row.items() if value}
+    except (TypeError, ValueError):
+        return {}

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 Row = dict[str, float | None]
@@ -50,7 +51,7 @@ def show_table(rows: dict[str, Row], title: str) -> None:
         title: stands over the table.
     """
     known = {key: name for key, name in COLUMNS.items() if any(key in row for row in rows.values())}
-    table = Table("", title=title, caption="all figures in %, on the val videos")
+    table = Table("", title=escape(title), caption="all figures in %, on the val videos")
     for name in known.values():
         table.add_column(name, justify="right")
     for row, name in ROWS.items():

@@ -66,6 +66,10 @@ class AlignmentDataModule(pl.LightningDataModule):
         super().__init__()
         if videos_per_batch < 2:
             raise InputError(f"data.videos_per_batch={videos_per_batch}: a batch needs at least 2 videos to align.")
+        if num_frames < 2:
+            raise InputError(f"data.num_frames={num_frames}: a view needs at least 2 frames.")
+        if bank_copies < 1:
+            raise InputError(f"data.bank_copies={bank_copies}: training needs at least 1 augmented copy of a video.")
         self.root, self.action = Path(root), action
         self.sampling = TemporalSampling(num_frames, region)
         self.videos_per_batch, self.seed, self.workers = videos_per_batch, seed, workers

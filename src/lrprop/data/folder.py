@@ -26,6 +26,7 @@ from lrprop.data.videofile import SUFFIXES, probe
 from lrprop.errors import InputError
 
 _SHARED_LABELS = "labels.csv"
+_UNLABELLED = ("", "-1")
 
 
 @dataclass(frozen=True)
@@ -230,7 +231,8 @@ def _one_row_a_frame(path: Path, rows: list[_Row], n: int) -> list[_Row]:
 
 def _phase_names(rows_by_id: dict[str, list[_Row]]) -> dict[str, int] | None:
     """The number of each phase name in order of first appearance; None where phases are integers."""
-    rows = [row for id in rows_by_id for row in sorted(rows_by_id[id], key=lambda row: row.frame) if row.phase]
+    labelled = (row for id in rows_by_id for row in sorted(rows_by_id[id], key=lambda row: row.frame))
+    rows = [row for row in labelled if row.phase not in _UNLABELLED]
     number = next((row for row in rows if _is_number(row.phase)), None)
     name = next((row for row in rows if not _is_number(row.phase)), None)
     if number is not None and name is not None:
@@ -250,7 +252,7 @@ def _is_number(text: str) -> bool:
 
 
 def _labels(rows: list[_Row], names: dict[str, int] | None) -> np.ndarray | None:
-    labels = np.array([_phase(row, names) if row.phase else -1 for row in rows], dtype=np.int64)
+    labels = np.array([-1 if row.phase in _UNLABELLED else _phase(row, names) for row in rows], dtype=np.int64)
     return labels if (labels >= 0).any() else None
 
 

@@ -54,9 +54,9 @@ def find_videos(
 ) -> list[Video]:
     """Find the videos of one action, each in its split.
 
-    Where the data set brings no "val" (a folder without `train/` and `val/`), a seeded share of the videos is drawn
-    for it; then a seeded share of the training videos for "tune". Both are stratified by having labels or not, leave
-    at least two training videos, and are logged.
+    Where the data set brings no "val" (such as a folder without `train/` and `val/`), a seeded share of the videos is
+    drawn for it; then a seeded share of the training videos for "tune". Both are stratified by having labels or not,
+    leave at least two training videos, and are logged.
 
     Args:
         root: a folder of videos, or the root of Penn Action.
@@ -80,7 +80,7 @@ def find_videos(
     root = Path(root)
     penn = layout_of(root) == "penn_action"
     videos = read_penn_action(root, action) if penn else read_folder(root)
-    if not penn and all(video.split == "train" for video in videos):
+    if all(video.split == "train" for video in videos):
         videos = _hold_out(root, videos, "val", val_fraction, seed)
     if tune_fraction > 0:
         videos = _hold_out(root, videos, "tune", tune_fraction, seed)

@@ -8,30 +8,27 @@ import torch
 from torch import Tensor, nn
 
 
-def sinusoidal_positions(length: int, width: int, num_frames: int) -> Tensor:
-    """Sine and cosine position codes (Vaswani et al., 2017), stretched to the training length as in CARL.
+def sinusoidal_codes(positions: Tensor, width: int) -> Tensor:
+    """Sine and cosine codes of positions (Vaswani et al., 2017).
 
-    A training view has T frames and gets the positions 0..T-1; a whole video of n frames gets n positions spread
-    evenly over the same interval, so that no position at evaluation is foreign to training.
+    As in CARL every entry has an exponent of its own, where Vaswani's sine and cosine share one in pairs.
 
     Args:
-        length: frames to code.
+        positions: (...), in frames of a training view.
         width: code length, even.
-        num_frames: T, the frames of a training view.
 
     Returns:
-        (length, width) float32.
+        (..., width), of the positions' type.
     """
-    position = torch.linspace(0, num_frames - 1, length).unsqueeze(1)
-    even = torch.arange(0, width, 2)
-    angle = position / 10000 ** torch.stack((even, even + 1), -1).flatten().div(width)
-    codes = torch.empty(length, width)
-    codes[:, 0::2], codes[:, 1::2] = angle[:, 0::2].sin(), angle[:, 1::2].cos()
-    return codes
+    angle = positions.unsqueeze(-1) / 10000 ** (torch.arange(width, device=positions.device) / width)
+    return torch.stack((angle[..., 0::2].sin(), angle[..., 1::2].cos()), -1).flatten(-2)
 
 
 class TemporalTransformer(nn.Module):
     """Pre-norm transformer encoder over the frames of each view; padding is never attended to.
+
+    Positions are stretched to the training length as in CARL: a training view has the positions 0..T-1, and the n
+    frames of a whole video are spread evenly over the same interval, so that none is foreign to training.
 
     Args:
         width: model width.
@@ -40,6 +37,9 @@ class TemporalTransformer(nn.Module):
         feedforward: units of the feed-forward layers.
         dropout: dropout rate.
         num_frames: T, the frames of a training view.
+        position_jitter: in training, the positions of each view are stretched by a factor from 1 +- this and shifted
+            by up to this share of T. Positions alone then no longer tell which frames of two views match; 0, as in
+            the paper, leaves that short cut open.
     """
 
     def __init__(
@@ -50,9 +50,10 @@ class TemporalTransformer(nn.Module):
         feedforward: int = 1024,
         dropout: float = 0.1,
         num_frames: int = 80,
+        position_jitter: float = 0.0,
     ) -> None:
         super().__init__()
-        self.num_frames = num_frames
+        self.num_frames, self.position_jitter = num_frames, position_jitter
         self.dropout = nn.Dropout(dropout)
         layer = nn.TransformerEncoderLayer(width, heads, feedforward, dropout, batch_first=True, norm_first=True)
         # As in CARL, dropout acts on what a layer adds to the residual, not within attention and feed-forward.
@@ -64,9 +65,17 @@ class TemporalTransformer(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """From (V, T, width) and the mask (V, T) of real frames to (V, T, width)."""
-        positions = sinusoidal_positions(x.shape[1], x.shape[2], self.num_frames).to(x)
-        contextual: Tensor = self.layers(self.dropout(x + positions), src_key_padding_mask=~mask)
+        codes = sinusoidal_codes(self._positions(x), x.shape[2])
+        contextual: Tensor = self.layers(self.dropout(x + codes), src_key_padding_mask=~mask)
         return contextual
+
+    def _positions(self, x: Tensor) -> Tensor:
+        """Positions (V, T) of the frames."""
+        positions = torch.linspace(0, self.num_frames - 1, x.shape[1], device=x.device, dtype=x.dtype)
+        if not (self.training and self.position_jitter):
+            return positions.expand(x.shape[:2])
+        stretch, shift = self.position_jitter * (2 * torch.rand(2, len(x), 1, device=x.device, dtype=x.dtype) - 1)
+        return positions * (1 + stretch) + shift * self.num_frames
 
 
 def fully_connected(sizes: list[int], dropout: float) -> nn.Sequential:

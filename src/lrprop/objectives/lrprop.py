@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lrprop.alignment import dtw, pairwise_distances, soft_dtw
 from lrprop.batch import Views
+from lrprop.errors import InputError
 from lrprop.objectives.priors import log_match_probabilities, log_position_prior, mean_divergence
 
 
@@ -51,6 +52,9 @@ class LRProp(nn.Module):
             once in each direction.
         path_on: which embeddings the DTW path is computed on, behind the projection head or before it.
         backend: backend of `lrprop.alignment`.
+
+    Raises:
+        InputError: if every term is switched off.
     """
 
     def __init__(
@@ -68,6 +72,8 @@ class LRProp(nn.Module):
         backend: str = "auto",
     ) -> None:
         super().__init__()
+        if not (lambda_same or lambda_ppp or lambda_soft_dtw):
+            raise InputError("lambda_same, lambda_ppp and lambda_soft_dtw are all 0: give one term a weight.")
         self.lambda_same, self.lambda_ppp, self.lambda_soft_dtw = lambda_same, lambda_ppp, lambda_soft_dtw
         self.temperature, self.variance, self.gamma = temperature, variance, gamma
         self.pairs, self.cost, self.training_ends, self.path_on = pairs, cost, training_ends, path_on

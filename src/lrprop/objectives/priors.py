@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-# Stands in for minus infinity in logits: exp of it is 0 in every dtype, and its differences stay finite.
+# Stands in for minus infinity in logits: exp of it is 0 from float32 on, and its differences stay finite.
 _MASKED_LOGIT = -1e9
 
 
