@@ -260,6 +260,12 @@ def config_of(layering: list[str], capsys: pytest.CaptureFixture[str], root: Pat
 ACTIONS = sorted(file.stem for file in (EXPERIMENTS / "actions").glob("*.yaml"))
 
 
+@pytest.mark.parametrize("profile", ["cpu", "cpu-pixels", "gpu"])
+def test_every_profile_parses(profile: str, penn_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    refined = [] if profile == "cpu" else ["--config", str(EXPERIMENTS / f"profiles/{profile}.yaml")]
+    assert "max_epochs" in config_of([*layers(), *refined], capsys, penn_folder)
+
+
 @pytest.mark.parametrize("action", ACTIONS)
 def test_every_experiment_parses_in_any_order(
     action: str, penn_folder: Path, capsys: pytest.CaptureFixture[str]

@@ -33,7 +33,7 @@ class Encoder(nn.Module):
         feedforward: units of the transformer's feed-forward layers.
         embedding: D, the length of an embedding.
         dropout: dropout rate everywhere.
-        position_jitter: how much the positions of a training view vary; see `TemporalTransformer`.
+        position_scale: weight of the position codes; 1 as in CARL.
     """
 
     def __init__(
@@ -49,14 +49,14 @@ class Encoder(nn.Module):
         feedforward: int = 1024,
         embedding: int = 128,
         dropout: float = 0.1,
-        position_jitter: float = 0.0,
+        position_scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.modality = modality
         self.backbone = pixels() if modality == "pixels" else poses()
         units = [self.backbone.num_features, *fc_units]
         self.frame_head = nn.Sequential(fully_connected(units, dropout), nn.Linear(units[-1], width))
-        self.temporal = TemporalTransformer(width, layers, heads, feedforward, dropout, num_frames, position_jitter)
+        self.temporal = TemporalTransformer(width, layers, heads, feedforward, dropout, num_frames, position_scale)
         self.embed = nn.Linear(width, embedding)
         self.projection = projection_head(embedding)
 

@@ -37,9 +37,7 @@ class TemporalTransformer(nn.Module):
         feedforward: units of the feed-forward layers.
         dropout: dropout rate.
         num_frames: T, the frames of a training view.
-        position_jitter: in training, the positions of each view are stretched by a factor from 1 +- this and shifted
-            by up to this share of T. Positions alone then no longer tell which frames of two views match; 0, as in
-            the paper, leaves that short cut open.
+        position_scale: what the position codes are multiplied with before they are added to the frame codes.
     """
 
     def __init__(
@@ -50,10 +48,10 @@ class TemporalTransformer(nn.Module):
         feedforward: int = 1024,
         dropout: float = 0.1,
         num_frames: int = 80,
-        position_jitter: float = 0.0,
+        position_scale: float = 1.0,
     ) -> None:
         super().__init__()
-        self.num_frames, self.position_jitter = num_frames, position_jitter
+        self.num_frames, self.position_scale = num_frames, position_scale
         self.dropout = nn.Dropout(dropout)
         layer = nn.TransformerEncoderLayer(width, heads, feedforward, dropout, batch_first=True, norm_first=True)
         # As in CARL, dropout acts on what a layer adds to the residual, not within attention and feed-forward.
@@ -66,16 +64,12 @@ class TemporalTransformer(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """From (V, T, width) and the mask (V, T) of real frames to (V, T, width)."""
         codes = sinusoidal_codes(self._positions(x), x.shape[2])
-        contextual: Tensor = self.layers(self.dropout(x + codes), src_key_padding_mask=~mask)
+        contextual: Tensor = self.layers(self.dropout(x + self.position_scale * codes), src_key_padding_mask=~mask)
         return contextual
 
     def _positions(self, x: Tensor) -> Tensor:
-        """Positions (V, T) of the frames."""
-        positions = torch.linspace(0, self.num_frames - 1, x.shape[1], device=x.device, dtype=x.dtype)
-        if not (self.training and self.position_jitter):
-            return positions.expand(x.shape[:2])
-        stretch, shift = self.position_jitter * (2 * torch.rand(2, len(x), 1, device=x.device, dtype=x.dtype) - 1)
-        return positions * (1 + stretch) + shift * self.num_frames
+        """Positions (T,) of the frames."""
+        return torch.linspace(0, self.num_frames - 1, x.shape[1], device=x.device, dtype=x.dtype)
 
 
 def fully_connected(sizes: list[int], dropout: float) -> nn.Sequential:
