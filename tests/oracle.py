@@ -204,7 +204,7 @@ def phase_progression_oracle(
     for phase in range(max(int(track.max()) for track in train_labels + val_labels)):
         x, y = _progress_table(train, train_labels, phase)
         u, v = _progress_table(val, val_labels, phase)
-        if len(x) and len(u) > 1:
+        if len(x) and len(u) > 1 and max(v) > min(v):
             weights = np.linalg.lstsq(np.array(x), np.array(y), rcond=None)[0]
             residual = sum((float(row @ weights) - target) ** 2 for row, target in zip(np.array(u), v, strict=True))
             scores.append(1 - residual / sum((target - _mean(v)) ** 2 for target in v))

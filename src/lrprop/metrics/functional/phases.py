@@ -83,7 +83,8 @@ def phase_progression(
     for phase in range(last_phase):
         frames, targets = _progress(train, train_tracks, phase)
         judged, judged_targets = _progress(val, val_tracks, phase)
-        if len(frames) and len(judged) >= 2:
+        # R^2 compares with the spread of the targets, which must have one.
+        if len(frames) and len(judged) >= 2 and np.ptp(judged_targets) > 0:
             scores.append(LinearRegression().fit(frames, targets).score(judged, judged_targets))
     return float(np.mean(scores)) if scores else float("nan")
 
