@@ -205,8 +205,11 @@ def phase_progression_oracle(
         x, y = _progress_table(train, train_labels, phase)
         u, v = _progress_table(val, val_labels, phase)
         if len(x) and len(u) > 1 and max(v) > min(v):
-            weights = np.linalg.lstsq(np.array(x), np.array(y), rcond=None)[0]
-            residual = sum((float(row @ weights) - target) ** 2 for row, target in zip(np.array(u), v, strict=True))
+            # Centred first, so that of many solutions the one with the smallest slopes counts, whatever its intercept.
+            centre, middle = np.mean(x, axis=0), _mean(y)
+            weights = np.linalg.lstsq(np.array(x) - centre, np.array(y) - middle, rcond=None)[0]
+            predicted = [float((row - centre) @ weights) + middle for row in np.array(u)]
+            residual = sum((value - target) ** 2 for value, target in zip(predicted, v, strict=True))
             scores.append(1 - residual / sum((target - _mean(v)) ** 2 for target in v))
     return _mean(scores)
 

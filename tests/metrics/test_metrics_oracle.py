@@ -73,6 +73,7 @@ def test_repeated_frames_go_to_the_first_of_them() -> None:
 @EXAMPLES
 @given(SEEDS, st.integers(1, 5), st.sampled_from([0.0, 0.3]))
 @example(1822, 5, 0.3)  # all targets of a phase are equal, so that it has no R^2
+@example(28149, 3, 0.3)  # fewer training frames than unknowns
 def test_phase_progression(seed: int, videos: int, missing: float) -> None:
     train, val = random_samples(seed, videos + 4, missing=missing), random_samples(seed + 1, videos, missing=missing)
     with np.errstate(all="raise"):
