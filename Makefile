@@ -30,7 +30,7 @@ FIT = $(BIN)/lrprop fit $(LAYERS:%=--config experiments/%.yaml) --data.root "$(R
 	--seed_everything $(SEED) --trainer.devices $(DEVICES) $(if $(EPOCHS),--trainer.max_epochs $(EPOCHS)) \
 	$(if $(filter wandb,$(LOGGER)),--wandb) $(ARGS)
 
-.PHONY: train test setup lint clean help
+.PHONY: train test test-cudasim setup lint clean help
 
 ifneq ($(filter train,$(MAKECMDGOALS)),)
 # Compared as whole words, before anything is installed.
@@ -49,6 +49,10 @@ test: setup ## lint, type-check and run all tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --dist loadfile
+	@$(MAKE) --no-print-directory test-cudasim
+
+test-cudasim: setup ## run the CUDA kernels in Numba's simulator, no GPU needed; Numba has to know before its import
+	NUMBA_ENABLE_CUDASIM=1 $(BIN)/pytest -n 2 tests/cudasim
 
 setup: .venv/installed ## create .venv and install lrprop into it
 
@@ -65,4 +69,4 @@ clean: ## remove the environment and the caches, but neither data nor runs
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

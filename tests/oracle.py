@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,26 @@ from scipy.stats import kendalltau
 # --- alignment -------------------------------------------------------------------------------------------------------
 
 
-def all_paths(n: int, m: int, open_begin: bool = False, open_end: bool = False) -> list[list[tuple[int, int]]]:
+def allowed_cells(n: int, m: int, band: int | float | None) -> np.ndarray:
+    """(n, m) bool: the cells whose relative positions i / (n - 1) and j / (m - 1) differ by the band or less.
+
+    An int is a number of frames of the longer sequence, a float a share of it, taken for the decimal that it prints.
+    """
+    allowed = np.ones((n, m), bool)
+    if band is None or n == 1 or m == 1:
+        return allowed
+    share = Fraction(band, max(n, m) - 1) if isinstance(band, int) else Fraction(str(band))
+    for i in range(n):
+        for j in range(m):
+            allowed[i, j] = abs(Fraction(i, n - 1) - Fraction(j, m - 1)) <= share
+    return allowed
+
+
+def all_paths(
+    n: int, m: int, open_begin: bool = False, open_end: bool = False, band: int | float | None = None
+) -> list[list[tuple[int, int]]]:
     """Every monotone and connected path through an n x m matrix, by plain recursion: for tiny sizes only."""
+    allowed = allowed_cells(n, m, band)
 
     def continued(path: list[tuple[int, int]]) -> list[list[tuple[int, int]]]:
         i, j = path[-1]
@@ -24,21 +43,26 @@ def all_paths(n: int, m: int, open_begin: bool = False, open_end: bool = False) 
         if i == n - 1 and (open_end or j == m - 1):
             paths.append(path)
         for following in ((i + 1, j + 1), (i + 1, j), (i, j + 1)):
-            if following[0] < n and following[1] < m:
+            if following[0] < n and following[1] < m and allowed[following]:
                 paths.extend(continued([*path, following]))
         return paths
 
     paths = []
     for j in range(m if open_begin else 1):
-        paths.extend(continued([(0, j)]))
+        if allowed[0, j]:
+            paths.extend(continued([(0, j)]))
     return paths
 
 
 def dtw_oracle(
-    cost: np.ndarray, open_begin: bool = False, open_end: bool = False
+    cost: np.ndarray, open_begin: bool = False, open_end: bool = False, band: int | float | None = None
 ) -> tuple[float, list[tuple[int, int]]]:
-    """The distance and the path of one (n, m) cost; ties diagonal, then up (i - 1), then left (j - 1)."""
+    """The distance and the path of one (n, m) cost; ties diagonal, then up (i - 1), then left (j - 1).
+
+    Infinity and no path where the band allows none.
+    """
     n, m = cost.shape
+    allowed = allowed_cells(n, m, band)
     total = np.full((n, m), np.inf)
     came_from: dict[tuple[int, int], tuple[int, int] | None] = {}
     for i in range(n):
@@ -49,11 +73,14 @@ def dtw_oracle(
             for previous in ((i - 1, j - 1), (i - 1, j), (i, j - 1)):
                 if previous[0] >= 0 and previous[1] >= 0 and total[previous] < best:
                     best, source = total[previous], previous
-            total[i, j] = float(cost[i, j]) + best
+            if allowed[i, j]:
+                total[i, j] = float(cost[i, j]) + best
             came_from[i, j] = source
     end = m - 1
     if open_end:
         end = min(range(m), key=lambda j: total[n - 1, j])
+    if math.isinf(total[n - 1, end]):
+        return math.inf, []
     path = [(n - 1, end)]
     while (source := came_from[path[0]]) is not None:
         path.insert(0, source)
@@ -61,7 +88,11 @@ def dtw_oracle(
 
 
 def soft_dtw_oracle(
-    cost: np.ndarray, gamma: float, open_begin: bool = False, open_end: bool = False
+    cost: np.ndarray,
+    gamma: float,
+    open_begin: bool = False,
+    open_end: bool = False,
+    band: int | float | None = None,
 ) -> tuple[float, np.ndarray]:
     """The SoftDTW value of one (n, m) cost and its soft alignment (n, m).
 
@@ -69,7 +100,7 @@ def soft_dtw_oracle(
     cell, over the weight of all paths.
     """
     n, m = cost.shape
-    weight = -np.asarray(cost, np.float64) / gamma
+    weight = np.where(allowed_cells(n, m, band), -np.asarray(cost, np.float64) / gamma, -np.inf)
     into = np.full((n, m), -np.inf)
     for i in range(n):
         for j in range(m):
@@ -92,6 +123,8 @@ def soft_dtw_oracle(
 
 def _log_sum_exp(terms: list[float]) -> float:
     largest = max(terms)
+    if largest == -math.inf:
+        return largest
     return largest + math.log(sum(math.exp(term - largest) for term in terms))
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from lrprop.alignment import pairwise_distances
+from lrprop.alignment import distances, pairwise_distances
 
 
 def embeddings(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
@@ -30,9 +30,9 @@ def test_gradcheck_of_distinct_points(squared: bool) -> None:
 def test_coincident_points_have_distance_zero_and_the_zero_subgradient(squared: bool) -> None:
     x = embeddings(1, 4, 8).requires_grad_()
     y = x.detach().clone().requires_grad_()
-    distances = pairwise_distances(x, y, squared=squared)
-    assert (distances.diagonal(0, 1, 2) == 0).all()
-    for grad in torch.autograd.grad(distances.diagonal(0, 1, 2).sum(), (x, y)):
+    ours = pairwise_distances(x, y, squared=squared)
+    assert (ours.diagonal(0, 1, 2) == 0).all()
+    for grad in torch.autograd.grad(ours.diagonal(0, 1, 2).sum(), (x, y)):
         assert not grad.any()
         assert grad.isfinite().all()
 
@@ -55,15 +55,92 @@ def test_squared_distances_pass_gradcheck_at_coincident_points() -> None:
     assert torch.autograd.gradcheck(lambda x: pairwise_distances(x, y, squared=True), x)
 
 
-@pytest.mark.parametrize("gap", [1e-2, 1e-4, 1e-6])
-def test_small_distances_of_normalised_float32_embeddings_keep_their_digits(gap: float) -> None:
-    x = embeddings(1, 40, 128, dtype=torch.float32)
-    y = x + gap * embeddings(1, 40, 128, seed=1, dtype=torch.float32)
-    exact = pairwise_distances(x.double(), y.double())
-    ours = pairwise_distances(x.requires_grad_(), y)
-    torch.testing.assert_close(ours.double(), exact, rtol=1e-5, atol=0)
-    (grad,) = torch.autograd.grad(ours.diagonal(0, 1, 2).sum(), x)
-    torch.testing.assert_close(grad.norm(dim=-1), torch.ones(1, 40))
+def relative_error(ours: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> float:
+    """The largest relative error of a distance, against differences in float64."""
+    exact = (x.double()[:, :, None] - y.double()[:, None]).square().sum(-1).sqrt()
+    assert (ours[exact == 0] == 0).all()
+    return ((ours.double() - exact).abs() / exact.clamp(min=1e-300)).max().item()
+
+
+def hard_cases(kind: str) -> tuple[torch.Tensor, torch.Tensor]:
+    x, y = embeddings(3, 50, 128), embeddings(3, 40, 128, seed=1)
+    if kind == "all distances":
+        y = x[:, :40] + torch.logspace(-7, 1, 40, dtype=torch.float64)[:, None] * y
+    if kind == "far from the origin":
+        x, y = x + 1000, y + 1000
+    if kind == "a slow video":
+        x = normalize(embeddings(3, 1, 128) + 1e-3 * x.cumsum(1), dim=-1)
+        y = normalize(x[:, 5:45] + 1e-4 * y, dim=-1)
+    if kind == "equal frames":
+        y = x[:, ::2].clone()
+    if kind == "one frame again and again":
+        x, y = x[:, :1].expand(3, 50, 128).clone(), x[:, :1].expand(3, 40, 128).clone()
+    if kind == "a broken pair beside":
+        y = x[:, :40] + 1e-6 * y
+        x[1] = torch.nan
+    return x, y
+
+
+KINDS = ["all distances", "far from the origin", "a slow video", "equal frames", "one frame again and again"]
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-9)])
+@pytest.mark.parametrize("kind", [*KINDS, "apart"])
+def test_every_distance_keeps_its_digits(kind: str, dtype: torch.dtype, tolerance: float) -> None:
+    x, y = (z.to(dtype) for z in hard_cases(kind))
+    assert relative_error(pairwise_distances(x, y), x, y) <= tolerance
+    assert relative_error(pairwise_distances(x, y, squared=True).sqrt(), x, y) <= tolerance
+
+
+@pytest.mark.parametrize("squared", [False, True])
+@pytest.mark.parametrize("kind", [*KINDS, "apart"])
+def test_the_gradient_keeps_its_digits(kind: str, squared: bool) -> None:
+    x, y = (z.float().requires_grad_() for z in hard_cases(kind))
+    weights = torch.randn(3, 50, y.shape[1], generator=torch.Generator().manual_seed(2))
+    grads = torch.autograd.grad(pairwise_distances(x, y, squared=squared), (x, y), weights)
+    u, v = (z.detach().double().requires_grad_() for z in (x, y))
+    squares = (u[:, :, None] - v[:, None]).square().sum(-1)
+    apart = squares.detach() > 0
+    exact = squares if squared else squares.where(apart, 1.0).sqrt() * apart
+    for ours, theirs in zip(grads, torch.autograd.grad(exact, (u, v), weights.double()), strict=True):
+        torch.testing.assert_close(ours.double(), theirs, rtol=0, atol=1e-5 * max(theirs.abs().max().item(), 1.0))
+
+
+def test_nan_in_one_pair_or_on_padding_touches_nothing_else() -> None:
+    x, y = (z.float() for z in hard_cases("a broken pair beside"))
+    ours = pairwise_distances(x, y)
+    assert ours.isnan().all(2).all(1).tolist() == [False, True, False]
+    assert relative_error(ours[::2], x[::2], y[::2]) <= 1e-5
+    x[1] = 0.0
+    x[0, 30:], y[0, 20:] = torch.nan, torch.inf
+    assert relative_error(pairwise_distances(x, y)[:1, :30, :20], x[:1, :30], y[:1, :20]) <= 1e-5
+
+
+@pytest.mark.parametrize("step", [1, 100, 2000])
+def test_the_size_of_a_step_changes_nothing(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    x, y = (z.float().requires_grad_() for z in hard_cases("all distances"))
+    whole = pairwise_distances(x, y)
+    grads = torch.autograd.grad(whole.sum(), (x, y), retain_graph=True)
+    monkeypatch.setattr(distances, "STEP", step)
+    torch.testing.assert_close(pairwise_distances(x, y), whole, rtol=1e-5, atol=0)
+    for ours, expected in zip(torch.autograd.grad(whole.sum(), (x, y)), grads, strict=True):
+        torch.testing.assert_close(ours, expected)
+
+
+@pytest.mark.parametrize("squared", [False, True])
+def test_twice_differentiable(squared: bool) -> None:
+    x, y = embeddings(2, 3, 4).requires_grad_(), embeddings(2, 5, 4, seed=1).requires_grad_()
+    assert torch.autograd.gradgradcheck(lambda x, y: pairwise_distances(x, y, squared=squared), (x, y))
+    assert torch.autograd.gradgradcheck(lambda x: pairwise_distances(x, y.detach(), squared=squared), x)
+
+
+def test_of_a_sequence_with_itself() -> None:
+    x = embeddings(2, 6, 4).requires_grad_()
+    y = x.detach().clone().requires_grad_()
+    weights = embeddings(2, 6, 6)
+    (once,) = torch.autograd.grad(pairwise_distances(x, x), x, weights)
+    torch.testing.assert_close(once, sum(torch.autograd.grad(pairwise_distances(x, y), (x, y), weights)))
+    assert not pairwise_distances(x, x).diagonal(0, 1, 2).any()
 
 
 def test_half_precision_is_promoted() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from lrprop.alignment import dtw, numba_cpu, soft_dtw
+from lrprop.alignment import dtw, dtw_distance, numba_cpu, soft_dtw
 
 COST = torch.rand(9, 40, 30, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 LENGTHS = torch.tensor([[40, 30], [1, 1], [40, 2], [3, 30], [20, 20], [7, 9], [39, 30], [2, 2], [40, 29]])
@@ -17,13 +17,16 @@ THREADS = 3
 
 
 def align() -> torch.Tensor:
-    """Values, gradients and first matches in one tensor."""
-    cost = COST.clone().requires_grad_()
-    value = soft_dtw(cost, 0.1, LENGTHS, backend="numba")
-    (grad,) = torch.autograd.grad(value.sum(), cost)
-    hard = dtw(COST, LENGTHS, backend="numba")
-    parts = value.detach(), grad, hard.distance, hard.first_match().double()
-    return torch.cat([part.flatten() for part in parts])
+    """Values, gradients, distances and first matches in one tensor, in both precisions and with and without limits."""
+    parts: list[torch.Tensor] = []
+    for dtype, open_end in ((torch.float64, False), (torch.float32, True)):
+        cost = COST.to(dtype).requires_grad_()
+        value = soft_dtw(cost, 0.1, LENGTHS, open_end=open_end, backend="numba")
+        (grad,) = torch.autograd.grad(value.sum(), cost)
+        hard = dtw(cost, LENGTHS, open_end=open_end, backend="numba")
+        alone = dtw_distance(cost, LENGTHS, open_end=open_end, backend="numba")
+        parts += [value.detach(), grad, hard.distance, hard.first_match(), alone]
+    return torch.cat([part.flatten().double() for part in parts])
 
 
 @pytest.fixture

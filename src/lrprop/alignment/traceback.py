@@ -30,7 +30,7 @@ def trace_paths(directions: np.ndarray, last_rows: np.ndarray, last_columns: np.
     for b in range(batch):
         i, j = last_rows[b], last_columns[b]
         position = rows + columns - 2
-        while i >= 0:
+        while i >= 0 and j >= 0:  # the codes of a pair with NaN may lead out at the side
             paths[b, position, 0] = i
             paths[b, position, 1] = j
             position -= 1
@@ -40,3 +40,27 @@ def trace_paths(directions: np.ndarray, last_rows: np.ndarray, last_columns: np.
             if code != UP:
                 j -= 1
     return paths
+
+
+@njit(nogil=True, cache=True)
+def first_matches(paths: np.ndarray, lengths: np.ndarray, axis: int, size: int) -> np.ndarray:
+    """The smallest frame on the path that each frame of one sequence is matched with.
+
+    Args:
+        paths: (B, L, 2) int64, what `trace_paths` returns.
+        lengths: (B, 2) int64, the frames n and m of each pair.
+        axis: 0 asks for the frames of the first sequence, 1 for those of the second.
+        size: N or M.
+
+    Returns:
+        (B, size) int64, -1 for a frame without a match, 0 on padding.
+    """
+    first = np.zeros((len(paths), size), np.int64)
+    for b in range(len(paths)):
+        first[b, : lengths[b, axis]] = -1
+        for position in range(paths.shape[1] - 1, -1, -1):
+            frame = paths[b, position, axis]
+            if frame < 0:
+                break
+            first[b, frame] = paths[b, position, 1 - axis]
+    return first

@@ -1,9 +1,11 @@
-"""The checks that `dtw` and `soft_dtw` share; the backends behind them trust their input."""
+"""The checks of a cost that `dtw` and `soft_dtw` share; the backends behind them trust their input."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+from lrprop.alignment.limits import PathLimits
 
 
 def check_cost(cost: Tensor) -> None:
@@ -19,54 +21,23 @@ def check_cost(cost: Tensor) -> None:
         raise ValueError(f"cost must be float32 or float64; got {cost.dtype} (cost.float() converts it)")
 
 
-def check_lengths(cost: Tensor, lengths: Tensor | None) -> Tensor:
-    """The frames (n, m) of every pair, checked against the shape of the cost.
+def refuse_nan(value: Tensor, cost: Tensor, limits: PathLimits, check: bool) -> None:
+    """Say which cell made a value NaN. Elsewhere than on the CPU only where `check` allows to wait for the device.
 
     Args:
+        value: (B,) what a backend returned: NaN for a pair with NaN or infinity on a cell that a path may visit.
         cost: (B, N, M).
-        lengths: (B, 2) integers n and m, or None where no pair is padded.
-
-    Returns:
-        (B, 2) int64 on the cost's device.
-
-    Raises:
-        ValueError: if the shape or dtype is wrong, or a length is outside 1 <= n <= N, 1 <= m <= M: names the pair.
-    """
-    batch, rows, columns = cost.shape
-    limits = torch.tensor([rows, columns])
-    lengths = limits.expand(batch, 2) if lengths is None else torch.as_tensor(lengths)
-    if lengths.shape != (batch, 2):
-        raise ValueError(f"lengths must be (B, 2) = ({batch}, 2), the n and m of each pair; got {tuple(lengths.shape)}")
-    if lengths.dtype == torch.bool or lengths.is_floating_point() or lengths.is_complex():
-        raise ValueError(f"lengths must be integers; got {lengths.dtype}")
-    wrong = ((lengths < 1) | (lengths > limits.to(lengths.device))).any(1)
-    if wrong.any():
-        pair = int(wrong.int().argmax())
-        n, m = lengths[pair].tolist()
-        raise ValueError(f"lengths of pair {pair} must be 1 <= n <= {rows} and 1 <= m <= {columns}; got n={n}, m={m}")
-    return lengths.to(cost.device, torch.int64).contiguous()
-
-
-def valid_cells(cost: Tensor, lengths: Tensor) -> Tensor:
-    """(B, N, M) bool: true inside a pair's own n x m cells, false on padding."""
-    rows = torch.arange(cost.shape[1], device=cost.device) < lengths[:, :1]
-    columns = torch.arange(cost.shape[2], device=cost.device) < lengths[:, 1:]
-    return rows[:, :, None] & columns[:, None, :]
-
-
-def check_finite(cost: Tensor, lengths: Tensor) -> None:
-    """Refuse NaN and infinity in a cell that is not padding. CPU only: elsewhere it would wait for the device.
+        limits: which cells those are.
+        check: wait for the device.
 
     Raises:
         ValueError: naming the first such pair and cell.
     """
-    if cost.device.type != "cpu":
+    if not check and value.device.type != "cpu":
         return
-    finite = cost.detach().isfinite()
-    if finite.all():
+    if not value.isnan().any():
         return
-    wrong = (~finite & valid_cells(cost, lengths)).nonzero()
-    if len(wrong):
-        pair, i, j = wrong[0].tolist()
-        value = cost[pair, i, j].item()
-        raise ValueError(f"cost of pair {pair} must be finite; got {value} at ({i}, {j}): are the embeddings finite?")
+    wrong = (~cost.detach().isfinite() & limits.cells(*cost.shape[1:])).nonzero()
+    pair, i, j = wrong[0].tolist()
+    value_there = cost[pair, i, j].item()
+    raise ValueError(f"cost of pair {pair} must be finite; got {value_there} at ({i}, {j}): are the embeddings finite?")
