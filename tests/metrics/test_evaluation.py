@@ -9,7 +9,13 @@ import pytest
 
 from lrprop.batch import EmbeddedVideo
 from lrprop.metrics import evaluate
-from lrprop.metrics.functional import average_precision_at_k, kendalls_tau, phase_classification, phase_progression
+from lrprop.metrics.functional import (
+    alignment_scores,
+    average_precision_at_k,
+    kendalls_tau,
+    phase_classification,
+    phase_progression,
+)
 from tests.metrics.embedded_samples import perfect_samples, random_samples
 
 KEYS = [
@@ -52,6 +58,8 @@ def test_every_value_is_that_of_its_function() -> None:
     assert [values["ap@2"], values["ap@3"]] == [precisions[2], precisions[3]]
     assert [values["phase_classification@29"], values["phase_classification@100"]] == list(accuracies.values())
     assert values["phase_progression"] == phase_progression(*sides)
+    scores = alignment_scores(val.embeddings, val.labels, val.truths)
+    assert (values["dtw_accuracy"], values["canonical_error"]) == scores
 
 
 def test_videos_are_taken_in_id_order() -> None:

@@ -19,7 +19,6 @@ from lrprop.metrics.functional import (
     phase_classification,
     phase_progression,
 )
-from lrprop.metrics.functional import neighbours as neighbours_module
 from lrprop.metrics.functional.order import Ties
 from tests.metrics.embedded_samples import random_samples
 from tests.oracle import average_precision_oracle, kendalls_tau_oracle, path_scores_oracle, phase_progression_oracle
@@ -49,25 +48,6 @@ def test_average_precision(seed: int, videos: int, grid: bool, stride: int, miss
     values = average_precision_at_k(samples.embeddings, samples.labels, (1, 2, 5, 12), stride)
     for k, value in values.items():
         assert value == same(average_precision_oracle(samples.embeddings, samples.labels, k, stride))
-
-
-@pytest.mark.parametrize("grid", [False, True])
-def test_neighbours_do_not_depend_on_the_block_size(grid: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    samples = random_samples(7, 6, grid)
-    whole = kendalls_tau(samples.embeddings), average_precision_at_k(samples.embeddings, samples.labels)
-    monkeypatch.setattr(neighbours_module, "_BLOCK", 60)
-    assert whole == (kendalls_tau(samples.embeddings), average_precision_at_k(samples.embeddings, samples.labels))
-
-
-def test_repeated_frames_go_to_the_first_of_them() -> None:
-    """The matrix product gives equal frames slightly different distances; the first must win all the same."""
-    rng = np.random.default_rng(0)
-    frames = rng.normal(size=(9, 128)).astype(np.float32)
-    repeated = np.repeat(frames, 7, axis=0)
-    nearest = neighbours_module.nearest_in_each(frames.astype(float), repeated.astype(float), np.array([0, 63]))
-    assert nearest[:, 0].tolist() == list(range(0, 63, 7))
-    chosen = neighbours_module.k_nearest(frames.astype(float), repeated.astype(float), 3, slice(0, 0))
-    assert chosen.tolist() == [[7 * i, 7 * i + 1, 7 * i + 2] for i in range(9)]
 
 
 @EXAMPLES

@@ -10,13 +10,12 @@ from itertools import pairwise
 import numpy as np
 
 from lrprop.batch import EmbeddedVideo
-from lrprop.metrics.functional import (
-    alignment_scores,
-    average_precision_at_k,
-    kendalls_tau,
-    phase_classification,
-    phase_progression,
-)
+from lrprop.metrics.functional import phase_classification, phase_progression
+from lrprop.metrics.functional.alignment import PathScores
+from lrprop.metrics.functional.distances import read_distances
+from lrprop.metrics.functional.inputs import as_embeddings
+from lrprop.metrics.functional.order import NeighbourOrder
+from lrprop.metrics.functional.retrieval import NearestFrames
 
 
 def evaluate(
@@ -52,11 +51,9 @@ def evaluate(
     train, val = _in_id_order(train, "train"), _in_id_order(val, "val")
     labelled_train, labelled_val = ([video for video in side if _has_labels(video)] for side in (train, val))
     _warn_of_missing_labels(train, val)
-    tau, undefined = kendalls_tau([video.embeddings for video in val], tau_stride, return_undefined=True)
     sides = (*_columns(labelled_train), *_columns(labelled_val))
     accuracies = phase_classification(*sides, fractions)
-    precisions = average_precision_at_k(*_columns(labelled_val), ks, ap_stride)
-    dtw_accuracy, canonical_error = _alignment_scores(val)
+    (tau, undefined), precisions, (dtw_accuracy, canonical_error) = _distance_metrics(val, tau_stride, ap_stride, ks)
     values = {
         "kendalls_tau": tau,
         "kendalls_tau_undefined": float(undefined),
@@ -91,11 +88,18 @@ def _columns(videos: Sequence[EmbeddedVideo]) -> tuple[list[np.ndarray], list[np
     return [video.embeddings for video in videos], labels
 
 
-def _alignment_scores(videos: Sequence[EmbeddedVideo]) -> tuple[float, float]:
-    """DTW accuracy and canonical error; only videos that have labels or a truth are aligned."""
-    known = [video for video in videos if _has_labels(video) or video.truth is not None]
-    truths = [np.full(len(v.embeddings), np.nan) if v.truth is None else v.truth for v in known]
-    return alignment_scores(*_columns(known), truths)
+def _distance_metrics(
+    videos: Sequence[EmbeddedVideo], tau_stride: int, ap_stride: int, ks: Sequence[int]
+) -> tuple[tuple[float, int], dict[int, float], tuple[float, float]]:
+    """Kendall's tau, AP@K, DTW accuracy and canonical error, for which every distance is computed once."""
+    columns, labels = _columns(videos)
+    truths = [np.full(len(v.embeddings), np.nan) if v.truth is None else v.truth for v in videos]
+    embeddings = as_embeddings(columns)
+    order = NeighbourOrder(embeddings, tau_stride)
+    nearest = NearestFrames(embeddings, labels, ks, ap_stride)
+    paths = PathScores(embeddings, labels, truths)
+    read_distances(embeddings, [order, nearest, paths])
+    return order.result(), nearest.result(), paths.result()
 
 
 def _warn_of_missing_labels(train: Sequence[EmbeddedVideo], val: Sequence[EmbeddedVideo]) -> None:

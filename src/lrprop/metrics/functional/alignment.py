@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-import torch
+from numba import njit
 from numpy.typing import ArrayLike
-from scipy.spatial.distance import cdist
 
-from lrprop.alignment import dtw
+from lrprop.metrics.functional.distances import Tile, read_distances, video_bounds
 from lrprop.metrics.functional.inputs import as_embeddings, as_labels, as_truths
-
-_CHUNK = 2**21
-"""Cost cells aligned at once: 16 MiB of float64."""
 
 
 def dtw_accuracy(
@@ -82,22 +78,51 @@ def alignment_scores(
         ValueError: arrays that do not fit each other, times outside [0, 1], or embeddings that are not finite.
     """
     videos = as_embeddings(embeddings)
-    phases, times = as_labels(labels, videos), as_truths(truths, videos)
-    scores = [
-        (_agreement(phases[first][rows], phases[second][columns]), _gap(times[first][rows], times[second][columns]))
-        for first, second, rows, columns in _paths(videos, open_begin, open_end)
-    ]
-    accuracies, errors = np.array(scores).reshape(-1, 2).T
-    return _mean(accuracies), _mean(errors)
+    reader = PathScores(videos, labels, truths, open_begin, open_end)
+    read_distances(videos, [reader])
+    return reader.result()
 
 
-def _agreement(first: np.ndarray, second: np.ndarray) -> float:
-    known = (first >= 0) & (second >= 0)
-    return float((first == second)[known].mean()) if known.any() else float("nan")
+class PathScores:
+    """Reads the scores of the path of every ordered pair of videos; the arguments are those of `alignment_scores`.
+
+    A video without any phase or time takes no part.
+    """
+
+    def __init__(
+        self,
+        videos: list[np.ndarray],
+        labels: Sequence[ArrayLike],
+        truths: Sequence[ArrayLike],
+        open_begin: bool = False,
+        open_end: bool = False,
+    ) -> None:
+        self.ends = open_begin, open_end
+        phases, times = as_labels(labels, videos), as_truths(truths, videos)
+        known = [(phase >= 0).any() or not np.isnan(time).all() for phase, time in zip(phases, times, strict=True)]
+        self.used = [np.full(len(video), is_known) for video, is_known in zip(videos, known, strict=True)]
+        self.bounds = video_bounds(self.used)
+        self.phases, self.times = (_pooled(tracks, self.used) for tracks in (phases, times))
+        self.accuracies, self.errors = np.full((2, len(videos), len(videos)), np.nan)
+
+    def read(self, tile: Tile) -> None:
+        """Score the paths between the tile's videos, both ways."""
+        _read_scores(
+            tile.squares,
+            self.bounds,
+            (tile.first, tile.start, tile.stop),
+            (self.phases, self.times),
+            self.ends,
+            (self.accuracies, self.errors),
+        )
+
+    def result(self) -> tuple[float, float]:
+        """(accuracy, error), the means over the pairs that define them, nan where none does."""
+        return _mean(self.accuracies), _mean(self.errors)
 
 
-def _gap(first: np.ndarray, second: np.ndarray) -> float:
-    return _mean(np.abs(first - second))
+def _pooled(tracks: list[np.ndarray], used: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([track[mask] for track, mask in zip(tracks, used, strict=True)]) if tracks else np.empty(0)
 
 
 def _mean(values: np.ndarray) -> float:
@@ -106,34 +131,115 @@ def _mean(values: np.ndarray) -> float:
     return float(defined.mean()) if defined.size else float("nan")
 
 
-def _paths(
-    videos: list[np.ndarray], open_begin: bool, open_end: bool
-) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
-    """(first, second, rows, columns) for every ordered pair; a distance is computed once for both orders."""
-    for first, seconds in _chunks(videos):
-        costs = [cdist(videos[first], videos[second]) for second in seconds]
-        forward = zip(seconds, _align(costs, open_begin, open_end), strict=True)
-        yield from ((first, second, *path) for second, path in forward)
-        backward = zip(seconds, _align([cost.T for cost in costs], open_begin, open_end), strict=True)
-        yield from ((second, first, *path) for second, path in backward)
+_Tracks = tuple[np.ndarray, np.ndarray]
+"""The phases and the canonical times of the same frames."""
 
 
-def _chunks(videos: list[np.ndarray]) -> Iterator[tuple[int, range]]:
-    longest = max((len(video) for video in videos), default=1)
-    for first, video in enumerate(videos):
-        step = max(1, _CHUNK // (len(video) * longest))
-        for start in range(first + 1, len(videos), step):
-            yield first, range(start, min(start + step, len(videos)))
+@njit(nogil=True, cache=True)
+def _read_scores(
+    squares: np.ndarray,
+    bounds: np.ndarray,
+    videos: tuple[int, int, int],
+    tracks: _Tracks,
+    ends: tuple[bool, bool],
+    scores: tuple[np.ndarray, np.ndarray],
+) -> None:
+    first, start, stop = videos
+    rows = _of_video(tracks, bounds, first)
+    for second in range(start, stop):
+        columns = _of_video(tracks, bounds, second)
+        if len(columns[0]):
+            cost = _distances(squares, bounds[second] - bounds[start], bounds[second + 1] - bounds[start])
+            forward, backward = _score_both(cost, rows, columns, ends)
+            scores[0][first, second], scores[1][first, second] = forward
+            scores[0][second, first], scores[1][second, first] = backward
 
 
-def _align(costs: list[np.ndarray], open_begin: bool, open_end: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    lengths = np.array([cost.shape for cost in costs])
-    padded = np.zeros((len(costs), *lengths.max(axis=0)))
-    for cost, target in zip(costs, padded, strict=True):
-        target[: cost.shape[0], : cost.shape[1]] = cost
-    result = dtw(
-        torch.from_numpy(padded), torch.from_numpy(lengths), open_begin=open_begin, open_end=open_end, backend="auto"
-    )
-    for pair in range(len(costs)):
-        rows, columns = result.path(pair).numpy().T
-        yield rows, columns
+@njit(nogil=True, cache=True)
+def _of_video(tracks: _Tracks, bounds: np.ndarray, video: int) -> _Tracks:
+    start, stop = bounds[video], bounds[video + 1]
+    return tracks[0][start:stop], tracks[1][start:stop]
+
+
+@njit(nogil=True, cache=True)
+def _distances(squares: np.ndarray, left: int, right: int) -> np.ndarray:
+    distances = np.empty((len(squares), right - left))
+    for i in range(len(squares)):
+        row = squares[i, left:right]
+        for j in range(len(row)):
+            distances[i, j] = np.sqrt(row[j])
+    return distances
+
+
+@njit(nogil=True, cache=True)
+def _score_both(
+    cost: np.ndarray, rows: _Tracks, columns: _Tracks, ends: tuple[bool, bool]
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The scores of the path, and of the path of the transposed cost.
+
+    With fixed ends the transposed table is the table transposed: the two paths differ in how they break ties alone.
+    """
+    table = _dtw_table(cost, ends[0])
+    forward = _score(table, rows, columns, ends, False)
+    if ends[0] or ends[1]:
+        return forward, _score(_dtw_table(cost.T.copy(), ends[0]), columns, rows, ends, False)
+    return forward, _score(table, rows, columns, ends, True)
+
+
+@njit(nogil=True, cache=True)
+def _dtw_table(cost: np.ndarray, open_begin: bool) -> np.ndarray:
+    """(n, m) the least cost of a path to each cell, as `lrprop.alignment.dtw` sums it; the cost is >= 0."""
+    table = np.empty_like(cost)
+    table[0] = cost[0]
+    if not open_begin:
+        for j in range(1, cost.shape[1]):
+            table[0, j] += table[0, j - 1]
+    for i in range(1, len(cost)):
+        above, row, costs = table[i - 1], table[i], cost[i]
+        # Apart from the loop below, whose steps wait for one another, this one is vectorised.
+        for j in range(1, len(row)):
+            row[j] = above[j] if above[j] < above[j - 1] else above[j - 1]
+        left = row[0] = costs[0] + above[0]
+        for j in range(1, len(row)):
+            left = costs[j] + (left if left < row[j] else row[j])
+            row[j] = left
+    return table
+
+
+@njit(nogil=True, cache=True)
+def _score(
+    table: np.ndarray, rows: _Tracks, columns: _Tracks, ends: tuple[bool, bool], left_before_up: bool
+) -> tuple[float, float]:
+    """Follow the path back through the table: the share of its cells with equal phases, the mean gap in time.
+
+    Ties go to the diagonal, then up, then left, or in the transposed order.
+    """
+    agree, known, gap, timed = 0, 0, 0.0, 0
+    i = len(table) - 1
+    j = table[i].argmin() if ends[1] else table.shape[1] - 1
+    while True:
+        if rows[0][i] >= 0 and columns[0][j] >= 0:
+            known += 1
+            agree += rows[0][i] == columns[0][j]
+        difference = abs(rows[1][i] - columns[1][j])
+        if not np.isnan(difference):
+            timed += 1
+            gap += difference
+        if i == 0 and (j == 0 or ends[0]):
+            break
+        i, j = _step_back(table, i, j, left_before_up)
+    return agree / known if known else np.nan, gap / timed if timed else np.nan
+
+
+@njit(nogil=True, cache=True)
+def _step_back(table: np.ndarray, i: int, j: int, left_before_up: bool) -> tuple[int, int]:
+    if i == 0:
+        return i, j - 1
+    if j == 0:
+        return i - 1, j
+    diagonal, up, left = table[i - 1, j - 1], table[i - 1, j], table[i, j - 1]
+    if diagonal <= up and diagonal <= left:
+        return i - 1, j - 1
+    if up < left or (up == left and not left_before_up):
+        return i - 1, j
+    return i, j - 1

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Literal, overload
 
 import numpy as np
+from numba import njit
 from numpy.typing import ArrayLike
 
+from lrprop.metrics.functional.distances import Tile, read_distances, video_bounds
 from lrprop.metrics.functional.inputs import as_embeddings, check_positive
-from lrprop.metrics.functional.neighbours import nearest_in_each
 
 Ties = Literal["tau_b", "discordant"]
 
@@ -49,37 +50,74 @@ def kendalls_tau(
     Raises:
         ValueError: an argument out of its range, or embeddings that are not finite.
     """
-    check_positive(stride, "stride")
-    if ties not in ("tau_b", "discordant"):
-        raise ValueError(f"ties = {ties!r}; expected 'tau_b' or 'discordant'")
-    taus = _pairwise_taus([video[::stride].astype(np.float64) for video in as_embeddings(embeddings)], ties)
-    defined = taus[~np.isnan(taus)]
-    tau = float(defined.mean()) if defined.size else float("nan")
-    return (tau, taus.size - defined.size) if return_undefined else tau
+    videos = as_embeddings(embeddings)
+    reader = NeighbourOrder(videos, stride, ties)
+    read_distances(videos, [reader])
+    tau, undefined = reader.result()
+    return (tau, undefined) if return_undefined else tau
 
 
-def _pairwise_taus(videos: list[np.ndarray], ties: Ties) -> np.ndarray:
-    """(V (V - 1),) tau of each ordered pair, nan where it is not defined."""
-    if len(videos) < 2:
-        return np.empty(0)
-    pool = np.concatenate(videos)
-    bounds = np.cumsum([0] + [len(video) for video in videos])
-    rows = [_taus(nearest_in_each(video, pool, bounds), ties) for video in videos]
-    return np.concatenate([np.delete(row, index) for index, row in enumerate(rows)])
+class NeighbourOrder:
+    """Reads the tau of every ordered pair of videos; the arguments are those of `kendalls_tau`."""
+
+    def __init__(self, videos: list[np.ndarray], stride: int = 1, ties: Ties = "tau_b") -> None:
+        check_positive(stride, "stride")
+        if ties not in ("tau_b", "discordant"):
+            raise ValueError(f"ties = {ties!r}; expected 'tau_b' or 'discordant'")
+        self.used = [np.arange(len(video)) % stride == 0 for video in videos]
+        self.ties = ties
+        self.bounds = video_bounds(self.used)
+        self.taus = np.full((len(videos), len(videos)), np.nan)
+
+    def read(self, tile: Tile) -> None:
+        """Take the tau of the tile's pairs of videos, both ways."""
+        _read_taus(tile.squares, self.bounds, tile.first, tile.start, tile.stop, self.ties == "tau_b", self.taus)
+
+    def result(self) -> tuple[float, int]:
+        """The mean tau, nan where no pair has one, and the number of pairs without."""
+        taus = self.taus[~np.eye(len(self.taus), dtype=bool)]
+        defined = taus[~np.isnan(taus)]
+        return float(defined.mean()) if defined.size else float("nan"), taus.size - defined.size
 
 
-def _taus(sequences: np.ndarray, ties: Ties) -> np.ndarray:
-    """(V,) tau of each column of (n, V) index sequences against 0..n-1, which has no ties itself."""
-    n, count = sequences.shape
-    concordant, discordant = np.zeros(count), np.zeros(count)
-    for lag in range(1, n):
-        forward = sequences[lag:] - sequences[:-lag]
-        concordant += np.count_nonzero(forward > 0, axis=0)
-        discordant += np.count_nonzero(forward < 0, axis=0)
-    pairs = n * (n - 1) / 2
-    untied = concordant + discordant
-    numerator = concordant - discordant if ties == "tau_b" else 2 * concordant - pairs
-    denominator = np.sqrt(pairs * untied) if ties == "tau_b" else np.full(count, pairs)
-    taus = np.full(count, np.nan)
-    np.divide(numerator, denominator, out=taus, where=denominator > 0)
-    return taus
+@njit(nogil=True, cache=True)
+def _read_taus(
+    squares: np.ndarray, bounds: np.ndarray, first: int, start: int, stop: int, tau_b: bool, taus: np.ndarray
+) -> None:
+    for second in range(start, stop):
+        forward, backward = _nearest(squares, bounds[second] - bounds[start], bounds[second + 1] - bounds[start])
+        taus[first, second] = _tau(forward, tau_b)
+        taus[second, first] = _tau(backward, tau_b)
+
+
+@njit(nogil=True, cache=True)
+def _nearest(squares: np.ndarray, left: int, right: int) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) the nearest column of each row and (m,) the nearest row of each column, the first of equally near ones.
+
+    Only the m columns from `left` to `right` count, and are counted from `left`.
+    """
+    columns, rows = np.zeros(len(squares), np.int64), np.zeros(right - left, np.int64)
+    nearest = squares[0, left:right].copy()
+    for i in range(len(squares)):
+        row = squares[i, left:right]
+        for j in range(len(row)):
+            is_nearer = row[j] < nearest[j]
+            nearest[j] = row[j] if is_nearer else nearest[j]
+            rows[j] = i if is_nearer else rows[j]
+        columns[i] = row.argmin()
+    return columns, rows
+
+
+@njit(nogil=True, cache=True)
+def _tau(sequence: np.ndarray, tau_b: bool) -> float:
+    """Tau of an index sequence against 0..n-1, which has no ties itself; nan where it is not defined."""
+    concordant, discordant = 0, 0
+    for t in range(1, len(sequence)):
+        for earlier in sequence[:t]:
+            concordant += earlier < sequence[t]
+            discordant += earlier > sequence[t]
+    pairs = len(sequence) * (len(sequence) - 1) / 2
+    denominator = np.sqrt(pairs * (concordant + discordant)) if tau_b else pairs
+    if denominator == 0:
+        return np.nan
+    return (concordant - discordant if tau_b else 2 * concordant - pairs) / denominator

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+from threading import Lock
 
 import numpy as np
+from numba import njit
 from numpy.typing import ArrayLike
 
+from lrprop.metrics.functional.distances import Tile, read_distances, video_bounds
 from lrprop.metrics.functional.inputs import as_embeddings, as_labels, check_positive
-from lrprop.metrics.functional.neighbours import k_nearest
 
 
 def average_precision_at_k(
@@ -31,37 +34,82 @@ def average_precision_at_k(
     Raises:
         ValueError: an argument out of its range, or arrays that do not fit each other.
     """
-    check_positive(stride, "stride")
-    for k in ks:
-        check_positive(k, "ks")
     videos = as_embeddings(embeddings)
-    frames, phases = _labelled_frames(videos, as_labels(labels, videos), stride)
-    sizes = np.array([len(video) for video in frames])
-    pool_size = sizes.sum() - sizes.max() if sizes.size else 0
-    answered = [k for k in ks if k <= pool_size]
-    values = dict.fromkeys(ks, float("nan"))
-    if answered:
-        shares = _precisions(frames, phases, answered)
-        values.update({k: float(share) for k, share in zip(answered, shares.mean(axis=0), strict=True)})
-    return values
+    reader = NearestFrames(videos, labels, ks, stride)
+    read_distances(videos, [reader])
+    return reader.result()
 
 
-def _labelled_frames(
-    videos: list[np.ndarray], labels: list[np.ndarray], stride: int
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The strided frames that have a phase, float64, and their phases; only of videos that have such frames."""
-    strided = [(video[::stride], track[::stride]) for video, track in zip(videos, labels, strict=True)]
-    kept = [(video, track, track >= 0) for video, track in strided if (track >= 0).any()]
-    return [video[real].astype(np.float64) for video, _, real in kept], [track[real] for _, track, real in kept]
+_LANES = 8
+"""Places that are written at once."""
 
 
-def _precisions(frames: list[np.ndarray], phases: list[np.ndarray], ks: Sequence[int]) -> np.ndarray:
-    """(V, len(ks)) the mean precision of each video's frames."""
-    pool, pool_phases = np.concatenate(frames), np.concatenate(phases)
-    bounds = np.cumsum([0] + [len(video) for video in frames])
-    rows = []
-    for index, (video, track) in enumerate(zip(frames, phases, strict=True)):
-        neighbours = k_nearest(video, pool, max(ks), exclude=slice(bounds[index], bounds[index + 1]))
-        agree = pool_phases[neighbours] == track[:, None]
-        rows.append([agree[:, :k].mean() for k in ks])
-    return np.array(rows)
+class NearestFrames:
+    """Reads the nearest frames of every frame; the arguments are those of `average_precision_at_k`."""
+
+    def __init__(
+        self, videos: list[np.ndarray], labels: Sequence[ArrayLike], ks: Sequence[int] = (5, 10, 15), stride: int = 1
+    ) -> None:
+        check_positive(stride, "stride")
+        for k in ks:
+            check_positive(k, "ks")
+        self.ks, self.tracks = ks, as_labels(labels, videos)
+        self.used = [(track >= 0) & (np.arange(len(track)) % stride == 0) for track in self.tracks]
+        self.bounds = video_bounds(self.used)
+        # Every frame finds the frames of the other videos: as many as the ks that it can answer.
+        found = self.bounds[-1] - np.diff(self.bounds).max(initial=0)
+        self.answered = [k for k in ks if k <= found]
+        # A list begins with what is nearer than any frame, and is filled up with what is farther.
+        shape = self.bounds[-1], 1 + -(-max(self.answered, default=0) // _LANES) * _LANES
+        self.squares, self.frames = np.full(shape, np.inf), np.full(shape, self.bounds[-1])
+        self.squares[:, 0] = -np.inf
+        self._lock = Lock()
+
+    def read(self, tile: Tile) -> None:
+        """Enter the tile's frames into each other's lists of the nearest."""
+        if self.answered:
+            rows, columns = self.bounds[[tile.first, tile.start]]
+            with self._lock:  # two tiles may have a video in common
+                _read_nearest(tile.squares, rows, columns, self.squares, self.frames)
+
+    def result(self) -> dict[int, float]:
+        """{K: value}, nan where it is not defined."""
+        values = dict.fromkeys(self.ks, float("nan"))
+        if self.answered:
+            phases = np.concatenate([track[mask] for track, mask in zip(self.tracks, self.used, strict=True)])
+            agree = phases[self.frames[:, 1 : max(self.answered) + 1]] == phases[:, None]
+            videos = [agree[start:stop] for start, stop in pairwise(self.bounds) if start < stop]
+            shares = np.array([[video[:, :k].mean() for k in self.answered] for video in videos]).mean(axis=0)
+            values.update({k: float(share) for k, share in zip(self.answered, shares, strict=True)})
+        return values
+
+
+@njit(nogil=True, cache=True)
+def _read_nearest(squares: np.ndarray, top: int, left: int, nearest: np.ndarray, frames: np.ndarray) -> None:
+    """Enter the distances between the frames from `top` on and those from `left` on into the lists of both."""
+    n, m = squares.shape
+    last = nearest.shape[1] - 1
+    farthest = nearest[left : left + m, last].copy()  # side by side, where the lists lie apart
+    for i in range(n):
+        row, own_farthest = squares[i], nearest[top + i, last]
+        for j in range(m):
+            if row[j] <= farthest[j]:
+                farthest[j] = _enter(row[j], top + i, nearest[left + j], frames[left + j])
+        for j in range(m):
+            if row[j] <= own_farthest:
+                own_farthest = _enter(row[j], left + j, nearest[top + i], frames[top + i])
+
+
+@njit(nogil=True, cache=True)
+def _enter(square: float, frame: int, squares: np.ndarray, frames: np.ndarray) -> float:
+    """Enter a frame into a list in the order of distance, then of frames; return the list's farthest distance.
+
+    Every place is written without a branch, which the compiler vectorises.
+    """
+    last = len(squares) - 1
+    for place in range(last, 0, -1):
+        stays = (squares[place] < square) | ((squares[place] == square) & (frames[place] < frame))
+        before = (squares[place - 1] < square) | ((squares[place - 1] == square) & (frames[place - 1] < frame))
+        squares[place] = squares[place] if stays else (square if before else squares[place - 1])
+        frames[place] = frames[place] if stays else (frame if before else frames[place - 1])
+    return squares[last]
