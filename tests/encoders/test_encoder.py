@@ -86,6 +86,17 @@ def test_features_skip_the_frame_encoder() -> None:
     torch.testing.assert_close(encoder(views), z)
 
 
+def test_centred_features_forget_what_a_view_shares() -> None:
+    """A constant of each view changes nothing, whatever its padding holds."""
+    encoder = Encoder("pixels", centred=True, **SMALL).eval()
+    views = pose_views([6, 4])
+    views.frames = torch.randn(2, 6, encoder.backbone.num_features)
+    z = encoder(views)
+    views.frames = views.frames + torch.randn(2, 1, encoder.backbone.num_features)
+    views.frames[1, 4:] = 1e6
+    torch.testing.assert_close(encoder(views), z, rtol=1e-4, atol=1e-5)
+
+
 def test_efficientnet_has_the_packaged_weights_and_stays_frozen() -> None:
     backbone = EfficientNetLite0(chunk=2)
     assert backbone.frozen

@@ -18,7 +18,7 @@ from lrprop.data.video import Video
 from lrprop.data.videofile import read_video
 from lrprop.errors import InputError
 
-FORMAT = 1  # raise it when what a file holds changes, so that older files are not read
+FORMAT = 2  # raise it when what a file holds changes, so that older files are not read
 
 
 @dataclass(frozen=True)

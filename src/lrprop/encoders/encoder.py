@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -34,6 +35,9 @@ class Encoder(nn.Module):
         embedding: D, the length of an embedding.
         dropout: dropout rate everywhere.
         position_scale: weight of the position codes; 1 as in CARL.
+        centred: subtract from the features of a view their mean over its frames. What stays the same all through a
+            view, its clothes, backdrop and camera, then tells no two videos apart, and what is left is the movement.
+            For a frozen frame encoder, which cannot learn to ignore them.
     """
 
     def __init__(
@@ -50,9 +54,10 @@ class Encoder(nn.Module):
         embedding: int = 128,
         dropout: float = 0.1,
         position_scale: float = 1.0,
+        centred: bool = False,
     ) -> None:
         super().__init__()
-        self.modality = modality
+        self.modality, self.centred = modality, centred
         self.backbone = pixels() if modality == "pixels" else poses()
         units = [self.backbone.num_features, *fc_units]
         self.frame_head = nn.Sequential(fully_connected(units, dropout), nn.Linear(units[-1], width))
@@ -82,6 +87,8 @@ class Encoder(nn.Module):
 
     def _embed(self, views: Views) -> Tensor:
         features = self.frame_features(views.frames[views.mask])
+        if self.centred:
+            features = _minus_view_mean(features, views.mask)
         codes = self.frame_head(features.to(self.embed.weight.dtype))
         embeddings: Tensor = self.embed(self.temporal(_scatter(codes, views.mask), views.mask))
         return embeddings
@@ -89,6 +96,11 @@ class Encoder(nn.Module):
 
 def _unit_length(embeddings: Tensor, mask: Tensor) -> Tensor:
     return normalize(embeddings, dim=-1) * mask.unsqueeze(-1)
+
+
+def _minus_view_mean(rows: Tensor, mask: Tensor) -> Tensor:
+    """Rows (N, F) of the N real frames, each less the mean row of its view."""
+    return torch.cat([view - view.mean(0) for view in rows.split(mask.sum(1).tolist())])
 
 
 def _scatter(rows: Tensor, mask: Tensor) -> Tensor:
