@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from lrprop.alignment import distances, pairwise_distances
+from lrprop.alignment import pairwise_distances
 
 
 def embeddings(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
@@ -116,15 +116,30 @@ def test_nan_in_one_pair_or_on_padding_touches_nothing_else() -> None:
     assert relative_error(pairwise_distances(x, y)[:1, :30, :20], x[:1, :30], y[:1, :20]) <= 1e-5
 
 
-@pytest.mark.parametrize("step", [1, 100, 2000])
-def test_the_size_of_a_step_changes_nothing(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    x, y = (z.float().requires_grad_() for z in hard_cases("all distances"))
-    whole = pairwise_distances(x, y)
-    grads = torch.autograd.grad(whole.sum(), (x, y), retain_graph=True)
-    monkeypatch.setattr(distances, "STEP", step)
-    torch.testing.assert_close(pairwise_distances(x, y), whole, rtol=1e-5, atol=0)
-    for ours, expected in zip(torch.autograd.grad(whole.sum(), (x, y)), grads, strict=True):
-        torch.testing.assert_close(ours, expected)
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 33, 2), (5, 31, 16), (4, 65, 64), (7, 40, 65), (2, 3, 200)])
+@pytest.mark.parametrize("squared", [False, True])
+def test_every_size_meets_the_whole_blocks_of_the_kernels(shape: tuple[int, int, int], squared: bool) -> None:
+    n, m, dimension = shape
+    x, y = embeddings(2, n, dimension).requires_grad_(), embeddings(2, m, dimension, seed=1).requires_grad_()
+    weights = embeddings(2, n, m, seed=2)
+    exact = (x[:, :, None] - y[:, None]).square().sum(-1)
+    exact = exact if squared else exact.sqrt()
+    ours = pairwise_distances(x, y, squared=squared)
+    torch.testing.assert_close(ours, exact, rtol=1e-12, atol=0)
+    expected = torch.autograd.grad(exact, (x, y), weights)
+    for grad, wanted in zip(torch.autograd.grad(ours, (x, y), weights), expected, strict=True):
+        torch.testing.assert_close(grad, wanted, rtol=1e-11, atol=1e-12)
+
+
+def test_frames_without_gradient_are_not_read_in_the_backward_pass() -> None:
+    x, y = embeddings(1, 9, 4).requires_grad_(), embeddings(1, 7, 4, seed=1).requires_grad_()
+    weights = torch.zeros(1, 9, 7, dtype=x.dtype)
+    weights[:, :6, :5] = 1.0
+    expected = torch.autograd.grad(pairwise_distances(x, y), (x, y), weights)
+    with torch.no_grad():
+        x[:, 6:], y[:, 5:] = torch.nan, torch.inf
+    for grad, wanted in zip(torch.autograd.grad(pairwise_distances(x, y), (x, y), weights), expected, strict=True):
+        assert torch.equal(grad, wanted)
 
 
 @pytest.mark.parametrize("squared", [False, True])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from lrprop.alignment import dtw, dtw_distance, numba_cpu, soft_dtw
+from lrprop.alignment import dtw, dtw_distance, soft_dtw, threads
 
 COST = torch.rand(9, 40, 30, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 LENGTHS = torch.tensor([[40, 30], [1, 1], [40, 2], [3, 30], [20, 20], [7, 9], [39, 30], [2, 2], [40, 29]])
@@ -34,8 +34,8 @@ def parallel(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Several threads, for any amount of work."""
     before = torch.get_num_threads()
     torch.set_num_threads(THREADS)
-    monkeypatch.setattr(numba_cpu, "_WORTH_THREADS", 0.0)
-    numba_cpu._threads.cache_clear()
+    monkeypatch.setattr(threads, "_WORTH_THREADS", 0.0)
+    threads._threads.cache_clear()
     yield
     torch.set_num_threads(before)
 
@@ -50,13 +50,13 @@ def serial() -> Iterator[torch.Tensor]:
 
 def test_threads_give_exactly_the_serial_result(serial: torch.Tensor, parallel: None) -> None:
     assert torch.equal(align(), serial)
-    assert numba_cpu._threads.cache_info().currsize == 1
+    assert threads._threads.cache_info().currsize == 1
 
 
 def test_little_work_starts_no_threads(parallel: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(numba_cpu, "_WORTH_THREADS", 1e9)
+    monkeypatch.setattr(threads, "_WORTH_THREADS", 1e9)
     align()
-    assert numba_cpu._threads.cache_info().currsize == 0
+    assert threads._threads.cache_info().currsize == 0
 
 
 def test_many_threads_may_call_at_once(serial: torch.Tensor, parallel: None) -> None:
@@ -78,7 +78,7 @@ class Aligned(Dataset[torch.Tensor]):
 
 def test_forked_workers_align_after_a_parallel_call_in_the_parent(serial: torch.Tensor, parallel: None) -> None:
     align()
-    assert numba_cpu._threads.cache_info().currsize == 1
+    assert threads._threads.cache_info().currsize == 1
     loader = DataLoader(Aligned(), batch_size=None, num_workers=2, multiprocessing_context="fork", timeout=60)
     results = list(loader)
     assert len(results) == 4

@@ -319,6 +319,16 @@ def nearest(typing: Any, lanes: Any) -> Any:
 
 
 @intrinsic
+def square_root(typing: Any, lanes: Any) -> Any:
+    """Of each number, which is not negative."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return _call(builder, "sqrt", *values)
+
+    return lanes(lanes), build
+
+
+@intrinsic
 def narrow(typing: Any, wide: Any, like: Any) -> Any:
     """Float64 numbers as the kind of `like`: float32, or whole numbers."""
 
@@ -378,7 +388,9 @@ def _transposed(builder: ir.IRBuilder, rows: list[ir.Value]) -> list[ir.Value]:
 
 
 @intrinsic
-def _load_skewed(typing: Any, tile: Any, rows: Any, start: Any, stride: Any) -> Any:
+def load_transposed(typing: Any, tile: Any, rows: Any, start: Any, stride: Any) -> Any:
+    """tile[t * LANES + r] = rows[start + r * stride + t] for r, t < LANES."""
+
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         vectors = []
         for r in range(LANES):
@@ -414,7 +426,7 @@ def _store_skewed(typing: Any, rows: Any, start: Any, tile: Any, stride: Any) ->
 @njit(inline="always")
 def load_skewed(tile: Any, rows: Any, start: int) -> None:
     """tile[t * LANES + r] = row r of `rows` at start + t - r, for r, t < LANES."""
-    _load_skewed(tile, rows, start, len(rows) // LANES - 1)
+    load_transposed(tile, rows, start, len(rows) // LANES - 1)
 
 
 @njit(inline="always")

@@ -1,18 +1,11 @@
 """The backend for the CPU: serial Numba kernels over one pair, spread over threads pair by pair.
 
-The kernels release the GIL, so Python threads run them side by side. Numba's own `parallel=True` is left alone: its
-OpenMP pool does not survive a fork, and the workers of a DataLoader are forks.
-
 Every thread keeps the scratch memory of its last call: fresh pages would cost more than the recursion.
 """
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 
 import numpy as np
 import torch
@@ -21,11 +14,9 @@ from torch import Tensor
 from lrprop.alignment.lanes import LANES
 from lrprop.alignment.limits import PathLimits
 from lrprop.alignment.numba_kernels import ROOM, align_pairs, soft_align_pairs
+from lrprop.alignment.threads import over_pairs
 
-# Below this much work (seconds, one thread) waking the threads costs more than they save.
-_WORTH_THREADS = 3e-4
 _SECONDS_PER_CELL = 1.5e-9
-_CHUNKS_PER_THREAD = 4
 _SCRATCH_KEPT = 2**26
 """Bytes; more than that is given back after each call."""
 
@@ -49,7 +40,7 @@ def _align(cost: Tensor, limits: PathLimits, directions: np.ndarray) -> tuple[Te
     def run(start: int, stop: int) -> None:
         align_pairs(*arguments, start, stop)
 
-    _over_batch(run, cost)
+    over_pairs(run, len(cost), cost.numel() * _SECONDS_PER_CELL)
     return torch.from_numpy(distance).to(cost.dtype), torch.from_numpy(last_columns)
 
 
@@ -81,7 +72,7 @@ def _soft_align(cost: Tensor, limits: PathLimits, gamma: float, alignment: np.nd
         room = ROOM[alignment.itemsize]
         soft_align_pairs(*arrays, *ends, gamma, room, value, fits, alignment, weights, start, stop)
 
-    _over_batch(run, cost)
+    over_pairs(run, len(cost), cost.numel() * _SECONDS_PER_CELL)
     values = torch.from_numpy(value).to(cost.dtype)
     if not fits.all():
         _again_in_float64(cost, limits, gamma, torch.from_numpy(~fits), values, alignment)
@@ -119,26 +110,3 @@ def _scratch(size: int, dtype: np.dtype) -> np.ndarray:
         if needed <= _SCRATCH_KEPT:
             _local.memory = memory
     return memory[:needed].view(dtype)
-
-
-def _over_batch(run: Callable[[int, int], None], cost: Tensor) -> None:
-    """run(start, stop) over all pairs, on as many threads as torch may use (`torch.set_num_threads`)."""
-    pairs = len(cost)
-    threads = min(torch.get_num_threads(), pairs)
-    if threads < 2 or cost.numel() * _SECONDS_PER_CELL < _WORTH_THREADS:
-        run(0, pairs)
-        return
-    chunks = min(pairs, threads * _CHUNKS_PER_THREAD)
-    edges = [pairs * chunk // chunks for chunk in range(chunks + 1)]
-    # list() waits for every chunk and raises what one of them raised.
-    list(_threads(threads).map(run, edges[:-1], edges[1:]))
-
-
-@cache
-def _threads(count: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(count, thread_name_prefix="lrprop-alignment")
-
-
-# Threads do not live on in a forked process, so that a pool inherited from the parent would wait for ever.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_threads.cache_clear)

@@ -22,6 +22,7 @@ cell, gets NaN.
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,9 @@ from torch import Tensor
 
 from lrprop.alignment.limits import PathLimits
 from lrprop.alignment.traceback import DIAGONAL, LEFT, UP
+
+# A block a pair is few blocks, and Numba says so at every launch.
+warnings.filterwarnings("ignore", "Grid size .* GPU under-utilization")
 
 THREADS = 512  # at most, a block: rows done at a time
 TILE = (32, 8)  # columns and rows that a block copies back from the skewed layout: whole sectors on both sides
@@ -208,36 +212,38 @@ def _soft_backward(rows, lengths, slack, tape, border):
     zero, one = tape.dtype.type(0), tape.dtype.type(1)  # typed: a Python number would make all of it float64
     ending = one  # the weight of the paths whose end is still to come, on the thread of row n - 1
     for strip in range((n - 1) // threads, -1, -1):
-        i = strip * threads + t
-        count = min(threads, n - strip * threads)
+        first = np.int32(strip * threads)
+        i, count = np.int32(first + t), np.int32(min(threads, n - first))
         from_right = from_below_right = zero
         handed[0, 0, t] = handed[1, 0, t] = handed[0, 1, t] = handed[1, 1, t] = zero
         begin, end = _columns(i, n, m, band)
-        below = (strip * threads + count + m - 1) % columns
+        below = np.int32((first + count + m - 1) % columns)
         cuda.syncthreads()
-        for step in range(count + m - 2, -1, -1):
-            j = step - t
+        for step in range(np.int32(count + m - 2), np.int32(-1), np.int32(-1)):
+            j = np.int32(step - t)
             inside = i < n and 0 <= j < m
-            slot = (below if below > 0 else columns) - 1
-            now, last = step & 1, (step + 1) & 1
+            slot = np.int32((below if below > 0 else columns) - 1)
+            now, last = np.uint32(step & 1), np.uint32((step + 1) & 1)
             from_below = next_from_below_right = zero
             if inside and i == n - 1:
-                kept = tape[b, 1, below, n]
+                kept = tape[b, 1, np.uint32(below), np.uint32(n)]
                 from_below = ending * (one - kept)
                 ending = ending * kept
             elif t + 1 < threads:
-                from_below, next_from_below_right = handed[last, 0, t + 1], handed[last, 1, t + 1]
+                from_below = handed[last, 0, np.uint32(t + 1)]
+                next_from_below_right = handed[last, 1, np.uint32(t + 1)]
             elif inside:
                 from_below, next_from_below_right = border[b, 0, j], border[b, 1, j]
             weight = from_right + from_below + from_below_right
             from_below_right = next_from_below_right
             to_up = to_diagonal = from_right = zero
             if begin <= j < end:
-                diagonal, up = tape[b, 0, slot, i], tape[b, 1, slot, i]
-                tape[b, 0, slot, i] = weight
+                diagonal, up = tape[b, 0, np.uint32(slot), np.uint32(i)], tape[b, 1, np.uint32(slot), np.uint32(i)]
+                tape[b, 0, np.uint32(slot), np.uint32(i)] = weight
                 to_diagonal, to_up = weight * diagonal, weight * up
                 from_right = weight * max(one - diagonal - up, zero)
-            handed[now, 0, t], handed[now, 1, t] = to_up, to_diagonal
+            handed[now, 0, np.uint32(t)] = to_up
+            handed[now, 1, np.uint32(t)] = to_diagonal
             if t == 0 and inside:
                 border[b, 0, j], border[b, 1, j] = to_up, to_diagonal
             below = slot
@@ -282,44 +288,46 @@ def _sweep(combine, algebra, pair, cost, tile, handed, border, record, keep, out
     b, n, m, band, open_begin, _ = pair
     if not _fits(n, m, cost.shape[1], cost.shape[2]):
         return zero, True
-    t, threads = cuda.threadIdx.x, cuda.blockDim.x
-    total, trouble = zero, 0
-    for first in range(0, n, threads):
-        i, count = first + t, min(threads, n - first)
-        for position in range(CHUNK):
+    t, threads, columns = cuda.threadIdx.x, cuda.blockDim.x, np.int32(cost.shape[2])
+    n, m = np.int32(n), np.int32(m)  # numbers of 64 bits take twice the instructions
+    total, trouble = zero, np.int32(0)
+    for first in range(np.int32(0), n, threads):
+        i, count = np.int32(first + t), min(threads, np.int32(n - first))
+        for position in range(np.int32(CHUNK)):
             _put(tile, position, _get(cost, b, first, count, m, position))
-        coming = _get(cost, b, first, count, m, CHUNK)
+        coming = _get(cost, b, first, count, m, np.int32(CHUNK))
         handed[1, t] = zero
         left = diagonal = zero
-        begin, end = _columns(i, n, m, band)
-        slot = first % cost.shape[2]
+        begin, end = _columns(i, pair[1], pair[2], band)
+        slot = np.int32(first % columns)
         cuda.syncthreads()
-        for step in range(count + m - 1):
-            _put(tile, step + CHUNK, coming)
-            coming = _get(cost, b, first, count, m, step + CHUNK + 1)
-            j = step - t
+        for step in range(np.int32(count + m - 1)):
+            _put(tile, np.int32(step + CHUNK), coming)
+            coming = _get(cost, b, first, count, m, np.int32(step + CHUNK + 1))
+            j = np.int32(step - t)
             inside = i < n and 0 <= j < m
             up = zero
             if t > 0:
-                up = handed[(step + 1) & 1, t - 1]
+                up = handed[np.uint32((step + 1) & 1), np.uint32(t - 1)]
             elif first > 0 and inside:
                 up = border[b, j]
             if i == 0:
                 diagonal = one if j == 0 or open_begin else zero
             value = zero
             if begin <= j < end:
-                x = np.float64(tile[(step >> CHUNK_BITS) & 1, step & (CHUNK - 1), t]) * scale
+                x = np.float64(tile[np.uint32((step >> CHUNK_BITS) & 1), np.uint32(step & (CHUNK - 1)), np.uint32(t)])
+                x *= scale
                 if abs(x) < limit:
                     value, along, down = combine(diagonal, up, left, x)
                     if keep:
-                        record(out, b, slot, i, j, n, along, down)
+                        record(out, b, np.uint32(slot), np.uint32(i), np.uint32(j), n, along, down)
                 else:
-                    trouble = 1
-            below = slot + 1 if slot + 1 < cost.shape[2] else 0
+                    trouble = np.int32(1)
+            below = np.int32(slot + 1) if slot + 1 < columns else np.int32(0)
             if inside and i == n - 1:
-                total = _end(combine, zero, pair, total, value, below, j, record, keep, out)
+                total = _end(combine, zero, pair, total, value, np.uint32(below), np.uint32(j), record, keep, out)
             diagonal, left = up, value
-            handed[step & 1, t] = value
+            handed[np.uint32(step & 1), np.uint32(t)] = value
             if inside and t == threads - 1:
                 border[b, j] = value
             slot = below
@@ -331,6 +339,7 @@ def _sweep(combine, algebra, pair, cost, tile, handed, border, record, keep, out
 def _end(combine, zero, pair, total, value, below, j, record, keep, out):
     """Add cell (n - 1, j) to the total if a path may end there. Recorded as row n, where up is the total so far."""
     b, n, m, _, _, open_end = pair
+    n = np.uint32(n)
     if open_end or j == m - 1:
         total, along, kept = combine(zero, total, value, 0.0)
         if keep:
@@ -343,19 +352,23 @@ def _end(combine, zero, pair, total, value, below, j, record, keep, out):
 @_device
 def _get(cost, b, first, count, m, position):
     """This thread's share of a chunk: for `position`, one of CHUNK columns of threads / CHUNK rows, row by row."""
-    entry = (position & (CHUNK - 1)) * cuda.blockDim.x + cuda.threadIdx.x
-    row = entry >> CHUNK_BITS
-    j = (position & ~(CHUNK - 1)) + (entry & (CHUNK - 1)) - row
+    row = _row_of_chunk(position)
+    j = np.int32((position & ~(CHUNK - 1)) + (cuda.threadIdx.x & (CHUNK - 1)) - row)
     if row < count and 0 <= j < m:
-        return cost[b, first + row, j]
+        return cost[b, np.uint32(first + row), np.uint32(j)]
     return cost.dtype.type(0)
 
 
 @_device
 def _put(tile, position, value):
     """Put what `_get` got where its row finds it at the step of its anti-diagonal."""
-    entry = (position & (CHUNK - 1)) * cuda.blockDim.x + cuda.threadIdx.x
-    tile[(position >> CHUNK_BITS) & 1, entry & (CHUNK - 1), entry >> CHUNK_BITS] = value
+    half, lane = (position >> CHUNK_BITS) & 1, cuda.threadIdx.x & (CHUNK - 1)
+    tile[np.uint32(half), np.uint32(lane), np.uint32(_row_of_chunk(position))] = value
+
+
+@_device
+def _row_of_chunk(position):
+    return np.int32((position & (CHUNK - 1)) * (cuda.blockDim.x >> CHUNK_BITS) + (cuda.threadIdx.x >> CHUNK_BITS))
 
 
 @_device
@@ -378,12 +391,12 @@ def _fits(n, m, rows, columns):
 def _columns(i, n, m, band):
     """The columns begin <= j < end of row i that a path may visit, see `PathLimits`."""
     if i >= n or band < 0:
-        return 0, 0
+        return np.int32(0), np.int32(0)
     if n == 1:
-        return 0, m
+        return np.int32(0), np.int32(m)
     begin = -((band - i * (m - 1)) // (n - 1))
     end = (band + i * (m - 1)) // (n - 1) + 1
-    return max(begin, 0), min(end, m)
+    return np.int32(max(begin, 0)), np.int32(min(end, m))
 
 
 # --- the algebras ----------------------------------------------------------------------------------------------------
@@ -413,19 +426,26 @@ def _logarithmic(diagonal, up, left, x):
 @_device
 def _scaled(diagonal, up, left, x):
     """P as packed integers; x is log2 of the cell's own factor, |x| < LARGEST_EXPONENT."""
-    exponent = max(max(diagonal, up), left) >> 32
-    along = (diagonal & MANTISSA) >> min(exponent - (diagonal >> 32), 31)
-    down = (up & MANTISSA) >> min(exponent - (up >> 32), 31)
-    everything = along + down + ((left & MANTISSA) >> min(exponent - (left >> 32), 31))
+    exponent = np.int32(max(max(diagonal, up), left) >> 32)
+    along, down, across = _align(diagonal, exponent), _align(up, exponent), _align(left, exponent)
+    everything = np.int32(along + down + across)
     if everything == 0:
         return PACKED_ZERO, np.float32(0), np.float32(1)
-    power = np.int64(np.int32(x))
-    factor = np.int64(math.exp(np.float32(x - power) * LN2) * UNIT)  # in (2^29, 2^31)
-    product = (factor * everything) >> 31  # in (2^26, 2^31)
-    leading = np.int64(cuda.clz(np.int32(product)))
-    value = ((exponent + power + 4 - leading) << 32) | ((product << leading) >> 3)
-    whole = np.float32(everything)  # divided twice: a product with its inverse can miss 1, and so lose weight every step
+    power = np.int32(x)
+    factor = np.int32(math.exp(np.float32(x - power) * LN2) * UNIT)  # in (2^29, 2^31)
+    product = np.int32((np.int64(factor) * np.int64(everything)) >> 31)  # in (2^26, 2^31)
+    leading = np.int32(cuda.clz(product))
+    value = (np.int64(exponent + power + 4 - leading) << 32) | ((np.int64(product) << leading) >> 3)
+    whole = np.float32(
+        everything
+    )  # divided twice: a product with its inverse can miss 1, and so lose weight every step
     return value, np.float32(along) / whole, np.float32(down) / whole
+
+
+@_device
+def _align(packed, exponent):
+    """The mantissa at a higher exponent."""
+    return np.int32((packed & MANTISSA) >> min(np.int32(exponent - (packed >> 32)), np.int32(31)))
 
 
 @_device
