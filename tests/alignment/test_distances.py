@@ -120,7 +120,8 @@ def test_nan_in_one_pair_or_on_padding_touches_nothing_else() -> None:
 @pytest.mark.parametrize("squared", [False, True])
 def test_every_size_meets_the_whole_blocks_of_the_kernels(shape: tuple[int, int, int], squared: bool) -> None:
     n, m, dimension = shape
-    x, y = embeddings(2, n, dimension).requires_grad_(), embeddings(2, m, dimension, seed=1).requires_grad_()
+    x = (2 * embeddings(2, n, dimension)).requires_grad_()
+    y = embeddings(2, m, dimension, seed=1).requires_grad_()
     weights = embeddings(2, n, m, seed=2)
     exact = (x[:, :, None] - y[:, None]).square().sum(-1)
     exact = exact if squared else exact.sqrt()
