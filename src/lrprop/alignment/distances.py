@@ -38,8 +38,8 @@ def pairwise_distances(x: Tensor, y: Tensor, *, squared: bool = False) -> Tensor
     dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
     x, y = x.to(dtype), y.to(dtype)
     if x.device.type == "cpu":
-        distances: Tensor = _Distances.apply(x, y, squared)
-        return distances
+        wants_gradient = torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)
+        return _Distances.apply(x, y, squared) if wants_gradient else _fill(x.detach(), y.detach(), squared)
     # The matrix-multiplication mode would be faster, but it loses every digit of a distance below 1e-3 in float32.
     distances = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
     return distances.square() if squared else distances

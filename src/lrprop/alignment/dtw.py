@@ -38,8 +38,9 @@ class DTWResult:
             (L, 2) int64, the pairs (i, j) from (0, 0) to (n - 1, m - 1), or from (0, j) and to (n - 1, j) at open ends;
             monotone and connected.
         """
-        path = torch.from_numpy(self._paths[b])
-        return path[path[:, 0] >= 0].to(self.directions.device)
+        path = self._paths[b]
+        start = np.count_nonzero(path[:, 0] < 0)
+        return torch.from_numpy(path[start:]).to(self.directions.device)
 
     def first_match(self, axis: int = 0) -> Tensor:
         """The first frame that each frame is matched with: k(i) of Eq. 7 (Bar-Shalom et al. 2023).

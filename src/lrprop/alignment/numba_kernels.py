@@ -75,7 +75,7 @@ def align_pairs(
     steps = cost.shape[2] + 2 * LANES
     rows = np.empty(LANES * (LANES + steps))
     tile, cost_tile = np.empty(LANES * LANES), np.empty(LANES, cost.dtype)
-    code_rows = np.empty(LANES * (LANES + steps), np.int8)
+    code_rows = np.empty(LANES * (LANES + steps) if len(directions) else 0, np.int8)
     code_tile = np.empty(LANES * LANES, np.int8)
     above = np.empty(LANES + steps)
     for b in range(start, stop):
@@ -87,16 +87,14 @@ def align_pairs(
             height = min(LANES, n - top)
             begin, end = _steps(top, height, n, m, slack[b])
             _fill_rows(rows, cost[b], top, height, n, m, slack[b], begin, end)
+            _align_strip(rows, begin, end, height - 1, tile, above, code_tile, code_rows)
             if len(directions):
-                _align_strip(rows, begin, end, height - 1, tile, above, code_tile, code_rows)
                 _copy_rows(directions[b], code_rows, top, height, n, m, slack[b])
-            else:
-                _measure_strip(rows, begin, end, height - 1, tile, above)
             above[LANES + end - height + 1 :] = inf
         first, last = _columns(n - 1, n, m, slack[b])
-        column = last
-        for j in range(first if open_end else last, last):
-            if above[LANES + j] < above[LANES + column] or (j < column and above[LANES + j] == above[LANES + column]):
+        column = first if open_end else last
+        for j in range(column + 1, last + 1):
+            if above[LANES + j] < above[LANES + column]:
                 column = j
         last_columns[b] = column
         distance[b] = above[LANES + column] if finite else math.nan
@@ -113,30 +111,20 @@ def _align_strip(
     code_tile: np.ndarray,
     code_rows: np.ndarray,
 ) -> None:
-    """R(i, j) = cost(i, j) + the least of R at the three predecessors, and which one that was."""
+    """R(i, j) = cost(i, j) + the least of R at the three predecessors; and which one that was, unless nobody asks."""
+    keep = len(code_rows) > 0
     left = splat(load(tile, 0), inf)
     up = shift_up(left, above[LANES + begin - 1])
     for t0 in range(begin, end, LANES):
         load_skewed(tile, rows, LANES + t0)
         for u in range(LANES):
             diagonal, up = up, shift_up(left, above[LANES + t0 + u])
-            store(code_tile, u * LANES, first_least(diagonal, up, left))
+            if keep:
+                store(code_tile, u * LANES, first_least(diagonal, up, left))
             left = load(tile, u * LANES) + minimum(diagonal, minimum(up, left))
             above[LANES + t0 + u - last] = lane(left, last)
-        store_skewed(code_rows, LANES + t0, code_tile)
-
-
-@njit(nogil=True, error_model="numpy")
-def _measure_strip(rows: np.ndarray, begin: int, end: int, last: int, tile: np.ndarray, above: np.ndarray) -> None:
-    """`_align_strip` without the directions."""
-    left = splat(load(tile, 0), inf)
-    up = shift_up(left, above[LANES + begin - 1])
-    for t0 in range(begin, end, LANES):
-        load_skewed(tile, rows, LANES + t0)
-        for u in range(LANES):
-            diagonal, up = up, shift_up(left, above[LANES + t0 + u])
-            left = load(tile, u * LANES) + minimum(diagonal, minimum(up, left))
-            above[LANES + t0 + u - last] = lane(left, last)
+        if keep:
+            store_skewed(code_rows, LANES + t0, code_tile)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
