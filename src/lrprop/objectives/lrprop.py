@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from lrprop.alignment import dtw, pairwise_distances, soft_dtw
 from lrprop.batch import Views
 from lrprop.errors import InputError
+from lrprop.objectives.pairs import ViewPairs, select_pairs, view_pairs
 from lrprop.objectives.priors import log_match_probabilities, log_position_prior, mean_divergence
-
-
-@dataclass
-class _Pairs:
-    """B pairs of views: one side's embeddings (B, T, D), steps and mask (B, T), and the other's."""
-
-    z: Tensor
-    steps: Tensor
-    mask: Tensor
-    other_z: Tensor
-    other_steps: Tensor
-    other_mask: Tensor
-
-    def swapped(self) -> _Pairs:
-        return _Pairs(self.other_z, self.other_steps, self.other_mask, self.z, self.steps, self.mask)
 
 
 class LRProp(nn.Module):
@@ -93,12 +77,12 @@ class LRProp(nn.Module):
         Raises:
             ValueError: if a term has a weight but no pair of views, or `embeddings` is needed and missing.
         """
-        same, cross = _view_pairs(views.video)
+        same, cross = view_pairs(views.video)
         terms: dict[str, Tensor] = {}
         if self.lambda_same:
-            terms["same"] = self._reduce(self._same(_select(z, views, same, "same video")))
+            terms["same"] = self._reduce(self._same(select_pairs(z, views, same, "same video")))
         if self.lambda_ppp or self.lambda_soft_dtw:
-            between = _select(z, views, cross, "different videos")
+            between = select_pairs(z, views, cross, "different videos")
             cost = self._cost(between.z, between.other_z)
             if self.lambda_ppp:
                 path_cost = cost.detach() if self.path_on == "projection" else self._embedding_cost(embeddings, cross)
@@ -109,27 +93,27 @@ class LRProp(nn.Module):
         loss = sum((weights[name] * term for name, term in terms.items()), start=z.new_zeros(()))
         return {"loss": loss, **terms}
 
-    def _same(self, pairs: _Pairs) -> Tensor:
+    def _same(self, pairs: ViewPairs) -> Tensor:
         return self._both_directions(pairs, pairs.steps, pairs.other_steps)
 
-    def _propagated(self, pairs: _Pairs, cost: Tensor) -> Tensor:
+    def _propagated(self, pairs: ViewPairs, cost: Tensor) -> Tensor:
         """Eq. 6-9: the path's first match k(i) carries a step from one video to the other."""
         matches, other_matches = self._first_matches(pairs, cost)
         expected = pairs.other_steps.gather(1, matches)
         other_expected = pairs.steps.gather(1, other_matches)
         return self._both_directions(pairs, expected, other_expected)
 
-    def _both_directions(self, pairs: _Pairs, expected: Tensor, other_expected: Tensor) -> Tensor:
+    def _both_directions(self, pairs: ViewPairs, expected: Tensor, other_expected: Tensor) -> Tensor:
         return (self._divergence(pairs, expected) + self._divergence(pairs.swapped(), other_expected)) / 2
 
-    def _divergence(self, pairs: _Pairs, expected: Tensor) -> Tensor:
+    def _divergence(self, pairs: ViewPairs, expected: Tensor) -> Tensor:
         similarity = pairs.z @ pairs.other_z.mT
         log_p = log_match_probabilities(similarity, pairs.other_mask, self.temperature)
         log_q = log_position_prior(expected.to(log_p), pairs.other_steps.to(log_p), pairs.other_mask, self.variance)
         return mean_divergence(log_q, log_p, pairs.mask)
 
-    def _first_matches(self, pairs: _Pairs, cost: Tensor) -> tuple[Tensor, Tensor]:
-        lengths = _pair_lengths(pairs)
+    def _first_matches(self, pairs: ViewPairs, cost: Tensor) -> tuple[Tensor, Tensor]:
+        lengths = pairs.real_frames()
         if self.training_ends == "fixed":
             aligned = dtw(cost, lengths, backend=self.backend)
             return aligned.first_match(), aligned.first_match(axis=1)
@@ -137,8 +121,8 @@ class LRProp(nn.Module):
         reverse = dtw(cost.mT, lengths.flip(1), open_begin=True, open_end=True, backend=self.backend)
         return aligned.first_match(), reverse.first_match()
 
-    def _soft_dtw(self, pairs: _Pairs, cost: Tensor) -> Tensor:
-        lengths = _pair_lengths(pairs)
+    def _soft_dtw(self, pairs: ViewPairs, cost: Tensor) -> Tensor:
+        lengths = pairs.real_frames()
         if self.training_ends == "fixed":
             return soft_dtw(cost, self.gamma, lengths, backend=self.backend)
         forth = soft_dtw(cost, self.gamma, lengths, open_begin=True, open_end=True, backend=self.backend)
@@ -156,23 +140,3 @@ class LRProp(nn.Module):
 
     def _reduce(self, per_pair: Tensor) -> Tensor:
         return per_pair.mean() if self.pairs == "mean" else per_pair.sum()
-
-
-def _view_pairs(video: Tensor) -> tuple[Tensor, Tensor]:
-    """Unordered pairs of views (B, 2): those of the same video, and those of different videos."""
-    first, second = torch.triu_indices(len(video), len(video), offset=1, device=video.device)
-    is_same = video[first] == video[second]
-    pairs = torch.stack((first, second), dim=1)
-    return pairs[is_same], pairs[~is_same]
-
-
-def _select(z: Tensor, views: Views, pairs: Tensor, kind: str) -> _Pairs:
-    if len(pairs) == 0:
-        raise ValueError(f"views.video={views.video.tolist()} has no two views of {kind}, which this term compares.")
-    first, second = pairs.unbind(1)
-    return _Pairs(z[first], views.steps[first], views.mask[first], z[second], views.steps[second], views.mask[second])
-
-
-def _pair_lengths(pairs: _Pairs) -> Tensor:
-    """Real frames (B, 2) of both sides: padding always follows the real frames."""
-    return torch.stack((pairs.mask.sum(1), pairs.other_mask.sum(1)), dim=1)
