@@ -186,6 +186,148 @@ def _prior_kl(
     return total / len(x)
 
 
+# --- objectives: LAV and VAVA ----------------------------------------------------------------------------------------
+
+
+def lav_oracle(
+    z: np.ndarray,
+    steps: np.ndarray,
+    lengths: np.ndarray,
+    mask: np.ndarray,
+    video: np.ndarray,
+    *,
+    alpha: float = 0.5,
+    sigma: float = 10.0,
+    margin: float = 2.0,
+    gamma: float = 0.1,
+) -> tuple[dict[str, float], np.ndarray]:
+    """The loss of LAV and its terms, and the gradient of the loss in z (V, T, D), frame pair by frame pair."""
+    pairs = [(a, b) for a in range(len(z)) for b in range(a + 1, len(z)) if video[a] != video[b]]
+    gradient, soft_terms, idm_terms = np.zeros_like(z), [], []
+    for a, b in pairs:
+        real = [np.flatnonzero(mask[v]) for v in (a, b)]
+        frames = (len(real[0]) + len(real[1])) / 2
+        cost = np.array([[_squared_distance(z[a, i], z[b, j]) for j in real[1]] for i in real[0]])
+        value, alignment = soft_dtw_oracle(cost, gamma)
+        soft_terms.append(value / frames)
+        for row, i in enumerate(real[0]):
+            for column, j in enumerate(real[1]):
+                pull = 2 * alignment[row, column] * (z[a, i] - z[b, j]) / frames / len(pairs)
+                gradient[a, i] += pull
+                gradient[b, j] -= pull
+        idm = 0.0
+        for v, own in zip((a, b), real, strict=True):
+            for i in own:
+                for j in own:
+                    gap = abs(steps[v, i] / lengths[v] - steps[v, j] / lengths[v])
+                    squared = _squared_distance(z[v, i], z[v, j])
+                    slope = 1.0
+                    if gap > sigma / lengths[v]:
+                        idm += (1 + gap**2) * max(0.0, margin - squared)
+                        slope = -(1 + gap**2) if squared < margin else 0.0
+                    else:
+                        idm += squared
+                    pull = 2 * alpha * slope * (z[v, i] - z[v, j]) / frames / len(pairs)
+                    gradient[v, i] += pull
+                    gradient[v, j] -= pull
+        idm_terms.append(idm / frames)
+    soft, spread = _mean(soft_terms), _mean(idm_terms)
+    return {"loss": soft + alpha * spread, "soft_dtw": soft, "contrastive_idm": spread}, gradient
+
+
+def sinkhorn_oracle(kernel: np.ndarray, iterations: int) -> np.ndarray:
+    """A positive kernel (n, m) whose columns and then rows are scaled to uniform marginals, in the plain domain."""
+    n, m = kernel.shape
+    plan = [[float(value) for value in row] for row in kernel]
+    for _ in range(iterations):
+        for j in range(m):
+            total = sum(plan[i][j] for i in range(n))
+            for i in range(n):
+                plan[i][j] *= 1 / m / total
+        for i in range(n):
+            total = sum(plan[i])
+            plan[i] = [value * (1 / n / total) for value in plan[i]]
+    return np.array(plan)
+
+
+def vava_oracle(
+    z: np.ndarray,
+    mask: np.ndarray,
+    video: np.ndarray,
+    *,
+    phi: float = 0.999,
+    lambda_structure: float = 1.0,
+    lambda_prior: float = 0.1,
+    lambda_intra: float = 1.0,
+    lambda_inter: float = 0.0001,
+    zeta: float = 0.5,
+    virtual_distance: float = 5.0,
+    prior_width: float = 2.0,
+    margin: float = 2.0,
+    window: int = 15,
+    temperature: float = 0.5,
+    iterations: int = 20,
+) -> dict[str, float]:
+    """The loss of VAVA and all it reports, cell by cell; frame 0 of either side is the virtual one."""
+    names = ("transport", "intra", "inter", "structure", "divergence")
+    rows: list[list[float]] = []
+    for a in range(len(z)):
+        for b in range(a + 1, len(z)):
+            if video[a] == video[b]:
+                continue
+            x, y = z[a][mask[a]], z[b][mask[b]]
+            n, m = len(x), len(y)
+            cost = np.full((n + 1, m + 1), zeta)
+            for i in range(n):
+                for j in range(m):
+                    cost[i + 1, j + 1] = _squared_distance(x[i], y[j])
+            prior, structure = _vava_priors(cost, phi, virtual_distance, prior_width)
+            scale = lambda_prior * n * m / 4
+            kernel = prior * np.exp((lambda_structure * (n + m) * structure - cost) / scale)
+            plan = sinkhorn_oracle(kernel, iterations)
+            inner, real = plan[1:, 1:], cost[1:, 1:]
+            best = _mean([real[i, inner[i].argmax()] for i in range(n)])
+            best += _mean([real[inner[:, j].argmax(), j] for j in range(m)])
+            worst = _mean([real[i, inner[i].argmin()] for i in range(n)])
+            worst += _mean([real[inner[:, j].argmin(), j] for j in range(m)])
+            intra = (_vava_intra(x, margin, window) + _vava_intra(y, margin, window)) / 2
+            inter = math.log(1 + math.exp((best - worst) / temperature))
+            divergence = float((plan * np.log(plan / (prior / prior.sum()))).sum())
+            rows.append([float((plan * cost).sum()), intra, inter, float((plan * structure).sum()), divergence])
+    terms = {name: _mean(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+    return {"loss": terms["transport"] + lambda_intra * terms["intra"] + lambda_inter * terms["inter"], **terms}
+
+
+def _vava_priors(
+    cost: np.ndarray, phi: float, virtual_distance: float, prior_width: float
+) -> tuple[np.ndarray, np.ndarray]:
+    n, m = cost.shape
+    frame = math.sqrt(1 / n**2 + 1 / m**2)
+    prior, structure = np.zeros((n, m)), np.zeros((n, m))
+    for i in range(n):
+        for j in range(m):
+            if i > 0 and j > 0:
+                diagonal = abs((i + 1) / n - (j + 1) / m)
+                nearest, other_nearest = cost[i, 1:].argmin() + 1, cost[1:, j].argmin() + 1
+                across, along = abs(j - nearest) / m, abs(i - other_nearest) / n
+            else:
+                diagonal = across = along = 0.0 if i == j else 1.5 * 2 * virtual_distance / (n + m)
+            consistency = math.exp(-((diagonal / frame) ** 2) / (2 * prior_width**2))
+            optimality = math.exp(-(((across + along) / 2 / frame) ** 2) / (2 * prior_width**2))
+            prior[i, j] = phi * consistency + (1 - phi) * optimality
+            structure[i, j] = phi / (1 + diagonal**2) + (1 - phi) / (1 + (across**2 + along**2) / 2)
+    return prior, structure
+
+
+def _vava_intra(x: np.ndarray, margin: float, window: int) -> float:
+    total = 0.0
+    for i in range(len(x)):
+        for j in range(len(x)):
+            squared = _squared_distance(x[i], x[j])
+            total += max(0.0, margin - squared) if abs(i - j) > window else squared / (1 + (i - j) ** 2)
+    return total / len(x) ** 2
+
+
 # --- metrics ---------------------------------------------------------------------------------------------------------
 
 
@@ -287,3 +429,115 @@ def _squared_distance(x: np.ndarray, y: np.ndarray) -> float:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else math.nan
+
+
+# --- scl, tcc, tcn ---------------------------------------------------------------------------------------------------
+
+
+def scl_oracle(
+    z: np.ndarray,
+    steps: np.ndarray,
+    mask: np.ndarray,
+    video: np.ndarray,
+    *,
+    temperature: float = 0.1,
+    variance: float = 10.0,
+    carl_epsilon: bool = False,
+) -> float:
+    """The loss of SCL, one frame at a time: z (V, T, D), steps and mask (V, T), video (V,)."""
+    per_direction, frames = [], []
+    for a, b in _ordered_pairs(list(range(len(z)))):
+        if video[a] != video[b]:
+            continue
+        x, y = z[a][mask[a]], z[b][mask[b]]
+        s, t = steps[a][mask[a]].astype(float), steps[b][mask[b]].astype(float)
+        frames.append(len(x))
+        if not carl_epsilon:
+            per_direction.append(_prior_kl(x, y, s, t, temperature, variance))
+            continue
+        divergences = []
+        for i in range(len(x)):
+            total = sum(math.exp(x[i] @ other / temperature) for other in y)
+            total += sum(1e-6 * math.exp(x[i] @ padded / temperature) for padded in z[~mask])
+            q = [math.exp(-((s[i] - step) ** 2) / (2 * variance)) for step in t]
+            q = [weight / sum(q) for weight in q]
+            p = [math.exp(x[i] @ other / temperature) / total + 1e-6 for other in y]
+            divergences.append(sum(q[j] * math.log(q[j] / p[j]) for j in range(len(y)) if q[j] > 0))
+        per_direction.append(_mean(divergences))
+    if not carl_epsilon:
+        return _mean(per_direction)
+    return sum(value * count for value, count in zip(per_direction, frames, strict=True)) / sum(frames)
+
+
+def tcc_oracle(
+    z: np.ndarray,
+    steps: np.ndarray,
+    mask: np.ndarray,
+    lengths: np.ndarray,
+    video: np.ndarray,
+    *,
+    loss_type: str = "regression_mse_var",
+    temperature: float = 0.1,
+    divide_by_dimension: bool = True,
+    variance_lambda: float = 0.001,
+    huber_delta: float = 0.1,
+    label_smoothing: float = 0.1,
+) -> float:
+    """The loss of TCC, one cycle at a time."""
+    scale = temperature * (z.shape[2] if divide_by_dimension else 1)
+    per_pair = []
+    for a, b in _ordered_pairs(list(range(len(z)))):
+        if video[a] == video[b]:
+            continue
+        x, y, times = z[a][mask[a]], z[b][mask[b]], steps[a][mask[a]] / lengths[a]
+        losses = []
+        for i in range(len(x)):
+            alpha = _nearness(x[i], y, scale)
+            neighbour = sum(alpha[j] * y[j] for j in range(len(y)))
+            beta = _nearness(neighbour, x, scale)
+            arrival = sum(beta[k] * times[k] for k in range(len(x)))
+            variance = sum(beta[k] * (times[k] - arrival) ** 2 for k in range(len(x)))
+            error = abs(times[i] - arrival)
+            if loss_type == "regression_mse":
+                losses.append(error**2)
+            elif loss_type == "regression_mse_var":
+                losses.append(error**2 / variance + variance_lambda * math.log(variance))
+            elif loss_type == "regression_huber":
+                is_near = error <= huber_delta
+                losses.append(error**2 / 2 if is_near else huber_delta * (error - huber_delta / 2))
+            else:
+                target = [label_smoothing / len(x) + (1 - label_smoothing) * (k == i) for k in range(len(x))]
+                losses.append(-sum(target[k] * math.log(beta[k]) for k in range(len(x))))
+        per_pair.append(_mean(losses))
+    return _mean(per_pair)
+
+
+def _nearness(query: np.ndarray, frames: np.ndarray, scale: float) -> list[float]:
+    weights = [math.exp(-_squared_distance(query, frame) / scale) for frame in frames]
+    return [weight / sum(weights) for weight in weights]
+
+
+def tcn_oracle(
+    z: np.ndarray,
+    steps: np.ndarray,
+    positives: list[dict[int, int]],
+    *,
+    window: int = 5,
+    reg_lambda: float = 0.002,
+    temperature: float = 1.0,
+) -> float:
+    """The loss of TCN for given positives: one dictionary a view, from an anchor's index to that of its positive."""
+    per_view = []
+    for v in range(len(z)):
+        losses = []
+        for anchor, positive in positives[v].items():
+            choices = [positive]
+            for other_anchor, other in positives[v].items():
+                if other_anchor != anchor and abs(steps[v][anchor] - steps[v][other]) > window:
+                    choices.append(other)
+            weights = [math.exp(z[v][anchor] @ z[v][choice] / temperature) for choice in choices]
+            squares = z[v][anchor] @ z[v][anchor] + z[v][positive] @ z[v][positive]
+            losses.append(-math.log(weights[0] / sum(weights)) + 0.25 * reg_lambda * squares)
+        if losses:
+            per_view.append(_mean(losses))
+    return _mean(per_view)

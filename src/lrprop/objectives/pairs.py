@@ -42,6 +42,11 @@ def view_pairs(video: Tensor) -> tuple[Tensor, Tensor]:
     return pairs[is_same], pairs[~is_same]
 
 
+def both_directions(pairs: Tensor) -> Tensor:
+    """Ordered pairs of views (2B, 2): every unordered pair of (B, 2) as it is, then every pair turned round."""
+    return torch.cat((pairs, pairs.flip(1)))
+
+
 def select_pairs(z: Tensor, views: Views, pairs: Tensor, kind: str) -> ViewPairs:
     """The two sides of some pairs of views.
 

@@ -13,14 +13,14 @@ def log_match_probabilities(similarity: Tensor, mask: Tensor, temperature: float
     """Log P(j | i), the softmax over the frames of the other view (LRProp, Eq. 1).
 
     Args:
-        similarity: (B, N, M) cosine similarities.
+        similarity: (B, N, M) similarities: cosines in LRProp.
         mask: (B, M), true where a frame j is real.
         temperature: tau > 0.
 
     Returns:
         (B, N, M) log-probabilities; practically minus infinity where the mask is false.
     """
-    return _masked_log_softmax(similarity / temperature, mask)
+    return masked_log_softmax(similarity / temperature, mask.unsqueeze(1))
 
 
 def log_position_prior(expected: Tensor, steps: Tensor, mask: Tensor, variance: float) -> Tensor:
@@ -36,7 +36,7 @@ def log_position_prior(expected: Tensor, steps: Tensor, mask: Tensor, variance: 
         (B, N, M) log-probabilities over j.
     """
     squared = (expected.unsqueeze(2) - steps.unsqueeze(1)) ** 2
-    return _masked_log_softmax(-squared / (2 * variance), mask)
+    return masked_log_softmax(-squared / (2 * variance), mask.unsqueeze(1))
 
 
 def mean_divergence(log_q: Tensor, log_p: Tensor, mask: Tensor) -> Tensor:
@@ -54,5 +54,14 @@ def mean_divergence(log_q: Tensor, log_p: Tensor, mask: Tensor) -> Tensor:
     return (divergence * mask).sum(-1) / mask.sum(-1)
 
 
-def _masked_log_softmax(logits: Tensor, mask: Tensor) -> Tensor:
-    return torch.log_softmax(logits.masked_fill(~mask.unsqueeze(1), _MASKED_LOGIT), dim=-1)
+def masked_log_softmax(logits: Tensor, mask: Tensor) -> Tensor:
+    """The log-softmax over the entries of the last dimension whose mask is true.
+
+    Args:
+        logits: (..., M).
+        mask: of a shape that broadcasts to that of the logits.
+
+    Returns:
+        (..., M) log-probabilities; practically minus infinity where the mask is false.
+    """
+    return torch.log_softmax(logits.masked_fill(~mask, _MASKED_LOGIT), dim=-1)
