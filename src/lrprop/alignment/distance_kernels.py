@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from lrprop.alignment.compiled import kernel
 from lrprop.alignment.lanes import LANES, load, load_transposed, splat, square_root, store
 
 ROWS, COLUMNS = 4, 2 * LANES
@@ -21,7 +22,7 @@ ROWS, COLUMNS = 4, 2 * LANES
 BLOCK = 4 * LANES
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def fill_distances(
     x: np.ndarray, y: np.ndarray, dimension: int, squared: bool, distances: np.ndarray, start: int, stop: int
 ) -> None:
@@ -87,7 +88,7 @@ def _meet(
     store(squares, corner + 3 * width + LANES, b3)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def pull_back(
     x: np.ndarray,
     y: np.ndarray,

@@ -217,6 +217,28 @@ _binary(
 
 
 @intrinsic
+def less(typing: Any, a: Any, b: Any) -> Any:
+    """An integer whose bit l says whether lane l of a is less than that of b."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        compare = builder.fcmp_ordered if a.is_float else builder.icmp_signed
+        bits = builder.bitcast(compare("<", *values), ir.IntType(LANES))
+        return builder.zext(bits, ir.IntType(types.intp.bitwidth))
+
+    return types.intp(a, a), build
+
+
+@intrinsic
+def lowest_bit(typing: Any, bits: Any) -> Any:
+    """The number of the lowest bit that is set in an integer, which is not 0."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.cttz(values[0], ir.Constant(ir.IntType(1), 1))
+
+    return bits(bits), build
+
+
+@intrinsic
 def first_least(typing: Any, a: Any, b: Any, c: Any) -> Any:
     """0, 1 or 2 in each lane: which of the three is the least one, the first of equals."""
     codes = Lanes(types.int8)
@@ -228,6 +250,38 @@ def first_least(typing: Any, a: Any, b: Any, c: Any) -> Any:
         return builder.select(builder.fcmp_ordered("<=", a, lesser), _constant(codes, 0), b_or_c)
 
     return codes(a, a, a), build
+
+
+@intrinsic
+def negated(typing: Any, lanes: Any) -> Any:
+    """Each number with the other sign, 0 too."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.fneg(values[0])
+
+    return lanes(lanes), build
+
+
+@intrinsic
+def if_negative(typing: Any, lanes: Any, yes: Any, no: Any) -> Any:
+    """`yes` in each lane whose sign bit is set, that of -0 too; else `no`."""
+    whole = lanes.whole
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        bits = builder.bitcast(values[0], _vector(whole))
+        return builder.select(builder.icmp_signed("<", bits, _constant(whole, 0)), *values[1:])
+
+    return yes(lanes, yes, no), build
+
+
+@intrinsic
+def if_at_least(typing: Any, a: Any, b: Any, yes: Any, no: Any) -> Any:
+    """`yes` in each lane where a >= b, else `no`."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.select(builder.fcmp_ordered(">=", *values[:2]), *values[2:])
+
+    return yes(a, b, yes, no), build
 
 
 @intrinsic

@@ -1,6 +1,6 @@
 """The backend for the CPU: serial Numba kernels over one pair, spread over threads pair by pair.
 
-Every thread keeps the scratch memory of its last call: fresh pages would cost more than the recursion.
+Every thread keeps its scratch memory: fresh pages would cost more than the recursion.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lrprop.alignment.threads import over_pairs
 
 _SECONDS_PER_CELL = 1.5e-9
 _SCRATCH_KEPT = 2**26
-"""Bytes; more than that is given back after each call."""
+"""Bytes a thread; larger ones are given back."""
 
 
 def dtw(cost: Tensor, limits: PathLimits) -> tuple[Tensor, Tensor, Tensor]:
@@ -62,32 +62,22 @@ def soft_dtw_backward(tape: Tensor, limits: PathLimits, grad: Tensor, shape: tor
 
 def _soft_align(cost: Tensor, limits: PathLimits, gamma: float, alignment: np.ndarray) -> Tensor:
     """The values, and the soft alignments unless `alignment` is empty."""
-    value, fits = np.empty(len(cost)), np.ones(len(cost), np.bool_)
+    value, pending = np.empty(len(cost)), np.ones(len(cost), np.bool_)
     arrays, ends = _arrays(cost, limits), (limits.open_begin, limits.open_end)
     strips, steps = -(-cost.shape[1] // LANES), cost.shape[2] + 2 * LANES
-    scratch = 2 * LANES * strips * steps if len(alignment) else 0
+    scratch = 2 * LANES * strips * steps if len(alignment) else LANES
+    # What float32 does not suffice for stays pending, and is done in float64.
+    for dtype in (np.dtype(np.float32), np.dtype(np.float64)):
+        if dtype.itemsize < alignment.itemsize or not pending.any():
+            continue
 
-    def run(start: int, stop: int) -> None:
-        weights = _scratch(scratch, alignment.dtype)
-        room = ROOM[alignment.itemsize]
-        soft_align_pairs(*arrays, *ends, gamma, room, value, fits, alignment, weights, start, stop)
+        def run(start: int, stop: int, dtype: np.dtype = dtype) -> None:
+            memory = np.empty(LANES * (LANES + steps), dtype), _scratch(scratch, alignment.dtype)
+            room = ROOM[dtype.itemsize]
+            soft_align_pairs(*arrays, *ends, gamma, room, value, pending, alignment, *memory, start, stop)
 
-    over_pairs(run, len(cost), cost.numel() * _SECONDS_PER_CELL)
-    values = torch.from_numpy(value).to(cost.dtype)
-    if not fits.all():
-        _again_in_float64(cost, limits, gamma, torch.from_numpy(~fits), values, alignment)
-    return values
-
-
-def _again_in_float64(
-    cost: Tensor, limits: PathLimits, gamma: float, which: Tensor, values: Tensor, alignment: np.ndarray
-) -> None:
-    """For pairs whose costs are so many gammas that the exponents would not fit beside a float32."""
-    subset = PathLimits(limits.lengths[which], limits.slack[which], limits.open_begin, limits.open_end)
-    wide = np.empty((int(which.sum()) if len(alignment) else 0, *alignment.shape[1:]))
-    values[which] = _soft_align(cost.detach()[which].double(), subset, gamma, wide).to(values.dtype)
-    if len(alignment):
-        alignment[which.numpy()] = wide
+        over_pairs(run, len(cost), cost.numel() * _SECONDS_PER_CELL)
+    return torch.from_numpy(value).to(cost.dtype)
 
 
 def _arrays(cost: Tensor, limits: PathLimits) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -102,7 +92,7 @@ _local = threading.local()
 
 
 def _scratch(size: int, dtype: np.dtype) -> np.ndarray:
-    """`size` numbers of any value that belong to this thread until its next call."""
+    """`size` numbers of any value, this thread's until its next call."""
     needed = size * dtype.itemsize
     memory: np.ndarray | None = getattr(_local, "memory", None)
     if memory is None or memory.nbytes < needed:

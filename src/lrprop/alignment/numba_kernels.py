@@ -29,12 +29,15 @@ from math import inf
 import numpy as np
 from numba import njit
 
+from lrprop.alignment.compiled import kernel
 from lrprop.alignment.lanes import (
     LANES,
     absolute,
     exp2,
     exponent_of,
     first_least,
+    if_at_least,
+    if_negative,
     lane,
     load,
     load_skewed,
@@ -43,6 +46,7 @@ from lrprop.alignment.lanes import (
     minimum,
     narrow,
     nearest,
+    negated,
     power_of_two,
     shift_down,
     shift_up,
@@ -56,9 +60,11 @@ _LOG2_E = 1 / math.log(2)
 # Exponents of weights stay below 2 ** ROOM, by the bytes of a number. A cell that no path may visit takes off four
 # times as much, so that its weight is 0 beside any other, and nothing leaves the integer of 32 or 64 bits.
 ROOM = {4: 27, 8: 58}
+# Frames of both sequences up to which weights in float32 give shares right to 1e-5: they err by (N + M) 1.4e-8.
+_LONG = 640
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def align_pairs(
     cost: np.ndarray,
     lengths: np.ndarray,
@@ -127,7 +133,7 @@ def _align_strip(
             store_skewed(code_rows, LANES + t0, code_tile)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def soft_align_pairs(
     cost: np.ndarray,
     lengths: np.ndarray,
@@ -137,34 +143,36 @@ def soft_align_pairs(
     gamma: float,
     room: int,
     value: np.ndarray,
-    fits: np.ndarray,
+    pending: np.ndarray,
     alignment: np.ndarray,
+    rows: np.ndarray,
     weights: np.ndarray,
     start: int,
     stop: int,
 ) -> None:
-    """SoftDTW of the pairs start .. stop - 1; without their soft alignments where `alignment` is empty.
+    """SoftDTW of those pairs start .. stop - 1 that are `pending`; without soft alignments where `alignment` is empty.
 
-    A pair whose exponents could outgrow 2 ** room is left alone in float32 and marked in `fits`. In float64, where
-    that takes costs of 2 ** 58 gamma / (N + M), gamma is raised to what the digits of such a cost can tell apart.
+    All is computed in the type of `rows`; `weights` only keeps. A pair stays pending where that is float32 and does
+    not suffice: its exponents could outgrow 2 ** room, or its paths are so long that roundings add up. In float64,
+    exponents outgrow their room where costs are 2 ** 58 gamma / (N + M); gamma is then raised to what the digits of
+    such costs can tell apart.
     """
-    steps = cost.shape[2] + 2 * LANES
-    rows = np.empty(LANES * (LANES + steps), cost.dtype)
-    tile = np.empty(LANES * LANES, cost.dtype)
-    above, exponents = np.empty(LANES + steps, cost.dtype), np.empty(LANES + steps, np.int64)
-    below = np.empty(LANES + steps, cost.dtype)
+    tile, cost_tile = np.empty(LANES * LANES, rows.dtype), np.empty(LANES, cost.dtype)
+    columns = len(rows) // LANES
+    above, exponents = np.empty(columns, rows.dtype), np.empty(columns, np.int64)
+    below = np.empty(columns, rows.dtype)
     for b in range(start, stop):
         n, m = lengths[b]
-        peak = _peak(cost[b], n, m, slack[b], tile)
+        peak = _peak(cost[b], n, m, slack[b], cost_tile)
         reach = peak * (n + m) * _LOG2_E * 2.0**-room
-        fits[b] = reach <= gamma or not peak < inf or cost.itemsize == 8
-        if not fits[b]:
+        suffices = rows.itemsize == 8 or (reach <= gamma and n + m <= _LONG) or not peak < inf
+        if not (pending[b] and suffices):
             continue
+        pending[b] = False
         if peak < inf:
-            _weigh_paths(
-                cost[b], n, m, slack[b], open_begin, max(gamma, reach), room, rows, tile, above, exponents, weights
-            )
-            value[b] = _soft_end(n, m, slack[b], open_end, max(gamma, reach), above, exponents, below)
+            memory, raised = (rows, tile, above, exponents, weights), max(gamma, reach)
+            _weigh_paths(cost[b], n, m, slack[b], open_begin, raised, room, *memory)
+            value[b] = _soft_end(n, m, slack[b], open_end, raised, above, exponents, below)
         else:
             value[b] = math.nan
         if len(alignment) and peak < inf:
@@ -189,7 +197,7 @@ def _weigh_paths(
     exponents: np.ndarray,
     weights: np.ndarray,
 ) -> None:
-    """Forward: the weights of the last row stay in `above`; `weights` takes what `_share_paths` needs, unless empty."""
+    """Forward: the weights of the last row stay in `above`, what `_share_paths` needs in `weights`, if it has room."""
     least = -(8 << room)
     above[:] = 1
     exponents[:] = -1 if open_begin else least
@@ -219,13 +227,18 @@ def _weigh_strip(
     weights: np.ndarray,
     position: int,
 ) -> int:
-    """W(i, j) = exp(-cost(i, j) / gamma) * the sum of W at the three predecessors; stores their shares in that sum."""
+    """W(i, j) = exp(-cost(i, j) / gamma) * the sum of W at the three predecessors; stores their shares in that sum.
+
+    Of the three shares the largest one is what the two others leave of 1, so that it need not be stored and nothing is
+    lost to rounding. First comes that of diagonal, or minus that of up where diagonal is the largest; second that of
+    left, or minus that of up where left is the largest.
+    """
     one = splat(load(tile, 0), 1)
     none = splat(exponent_of(one), -(8 << room))
     forbidden, scales = splat(widen(one), -(4.0 * 2.0**room)), splat(widen(one), scale)
     left, left_exponent = one, none
     up, up_exponent = shift_up(one, above[LANES + begin - 1]), shift_up(none, exponents[LANES + begin - 1])
-    keep = len(weights) > 0
+    keep, stored = len(weights) > LANES, load(weights, 0)
     for t0 in range(begin, end, LANES):
         load_skewed(tile, rows, LANES + t0)
         for u in range(LANES):
@@ -236,11 +249,15 @@ def _weigh_strip(
             top = maximum(maximum(diagonal_exponent, up_exponent), left_exponent)
             from_diagonal = diagonal * power_of_two(diagonal_exponent - top)
             from_up = up * power_of_two(up_exponent - top)
-            total = from_diagonal + from_up + left * power_of_two(left_exponent - top)
+            from_left = left * power_of_two(left_exponent - top)
+            total = from_diagonal + from_up + from_left
             if keep:
-                share = one / total
-                store(weights, position, from_diagonal * share)
-                store(weights, position + LANES, from_up * share)
+                lesser = negated(from_up)
+                first = if_at_least(from_diagonal, maximum(from_up, from_left), lesser, from_diagonal)
+                second = if_at_least(maximum(from_diagonal, from_up), from_left, from_left, lesser)
+                everything = narrow(total, stored)
+                store(weights, position, narrow(first, stored) / everything)
+                store(weights, position + LANES, narrow(second, stored) / everything)
                 position += 2 * LANES
             weight = total * exp2(narrow(logarithm - whole, one))
             left = mantissa_of(weight)
@@ -317,7 +334,7 @@ def _share_strip(
     weights: np.ndarray,
     position: int,
 ) -> None:
-    """E(i, j) = what its three successors hand on; a cell hands on all it has, so that nothing is lost to rounding."""
+    """E(i, j) = what its three successors hand on; a cell hands on all it has, as `_weigh_strip` tells."""
     nothing = splat(load(tile, 0), 0)
     tile[:LANES] = 0
     tile[last] = 1
@@ -329,10 +346,14 @@ def _share_strip(
             position -= 2 * LANES
             share = shift_down(to_above) + to_left + entering * splat(nothing, below[LANES + t0 + u - last])
             store(tile, u * LANES, share)
-            to_up = share * load(weights, position + LANES)
+            first = narrow(widen(load(weights, position)), nothing)
+            second = narrow(widen(load(weights, position + LANES)), nothing)
+            one, other = share * absolute(first), share * absolute(second)
+            rest = share - one - other
+            to_up = if_negative(first, one, if_negative(second, other, rest))
             to_above = to_diagonal + to_up
-            to_diagonal = share * load(weights, position)
-            to_left = maximum(share - to_diagonal - to_up, nothing)
+            to_diagonal = if_negative(first, rest, one)
+            to_left = if_negative(second, rest, other)
             below[LANES + t0 + u] = lane(to_above, 0)
         store_skewed(rows, LANES + t0, tile)
     below[LANES + begin - 1] = lane(to_diagonal, 0)
@@ -357,7 +378,7 @@ def _steps(top: int, height: int, n: int, m: int, slack: int) -> tuple[int, int]
 
 @njit(nogil=True)
 def _peak(cost: np.ndarray, n: int, m: int, slack: int, tile: np.ndarray) -> float:
-    """A power of two above all costs that a path may visit; infinite where one is not finite."""
+    """A power of two above the size of all costs that a path may visit; infinite where one is not finite."""
     tile[:LANES] = 0
     exponent = exponent_of(load(tile, 0))
     for i in range(n):
@@ -373,7 +394,7 @@ def _peak(cost: np.ndarray, n: int, m: int, slack: int, tile: np.ndarray) -> flo
     for index in range(1, LANES):
         top = max(top, lane(exponent, index))
     of_infinity = 128 if cost.itemsize == 4 else 1024
-    return inf if top == of_infinity else math.ldexp(2.0, top)
+    return inf if top == of_infinity else math.ldexp(2.0, min(top, 1022))
 
 
 @njit(nogil=True)
