@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import normalize
 
-from lrprop.alignment import pairwise_distances
+from lrprop.alignment import pairwise_distances, soft_dtw_divergence
 
 
 def embeddings(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
@@ -150,6 +153,27 @@ def test_twice_differentiable(squared: bool) -> None:
     assert torch.autograd.gradgradcheck(lambda x: pairwise_distances(x, y.detach(), squared=squared), x)
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: pairwise_distances(x, x, squared=True),
+        lambda x: pairwise_distances(x, 2 * x),
+        lambda x: pairwise_distances(x.flip(1), x),
+        lambda x: soft_dtw_divergence(x, x.cumsum(1), 5.0),
+    ],
+)
+def test_twice_differentiable_where_one_sequence_comes_from_the_other(
+    function: Callable[[torch.Tensor], torch.Tensor],
+) -> None:
+    x = embeddings(1, 4, 3).requires_grad_()
+    values = function(x)
+    weights = embeddings(*values.shape, seed=2)
+    (plain,) = torch.autograd.grad(values, x, weights)
+    (graph,) = torch.autograd.grad(function(x), x, weights, create_graph=True)
+    torch.testing.assert_close(graph, plain)
+    assert torch.autograd.gradgradcheck(function, x)
+
+
 def test_of_a_sequence_with_itself() -> None:
     x = embeddings(2, 6, 4).requires_grad_()
     y = x.detach().clone().requires_grad_()
@@ -168,3 +192,13 @@ def test_empty_batches_and_wrong_shapes() -> None:
     assert pairwise_distances(torch.zeros(0, 3, 4), torch.zeros(0, 5, 4)).shape == (0, 3, 5)
     with pytest.raises(ValueError, match=r"got \(1, 3, 4\) and \(1, 3, 5\)"):
         pairwise_distances(torch.zeros(1, 3, 4), torch.zeros(1, 3, 5))
+
+
+def test_what_is_no_tensor_of_real_numbers_is_refused_by_name() -> None:
+    good = torch.zeros(1, 3, 4)
+    with pytest.raises(ValueError, match=r"x must be a torch.Tensor; got list \(torch.as_tensor converts it\)"):
+        pairwise_distances([[[1.0]]], good)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"y must be a torch.Tensor; got ndarray"):
+        pairwise_distances(good, np.zeros((1, 3, 4)))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"y must be real; got torch.complex64 \(torch.view_as_real"):
+        pairwise_distances(good, good.to(torch.complex64))

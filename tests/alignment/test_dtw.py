@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from lrprop.alignment import dtw, dtw_distance
+from lrprop.alignment.traceback import first_matches, trace_paths
 from tests.alignment.conftest import Place
 
 
@@ -121,3 +123,37 @@ def test_a_band_of_the_whole_width_changes_nothing_and_a_narrow_one_costs(place:
         assert torch.equal(dtw(cost, band=band, backend=place.backend).first_match(), free.first_match())
     for band in (0.05, 2):
         assert (dtw_distance(cost, band=band, backend=place.backend) > free.distance).all()
+
+
+def test_a_result_keeps_its_lengths_whatever_becomes_of_the_callers() -> None:
+    lengths = torch.tensor([[5, 5]])
+    result = dtw(torch.zeros(1, 9, 9), lengths)
+    lengths.fill_(9)
+    assert result.lengths.tolist() == [[5, 5]]
+    assert len(result.path(0)) == 5
+
+
+def test_a_result_shares_its_lengths_with_no_other_call() -> None:
+    cost = torch.zeros(2, 6, 6)
+    dtw(cost).lengths[0, 0] = 2
+    assert dtw(cost).lengths.tolist() == [[6, 6], [6, 6]]
+    assert len(dtw(cost).path(0)) == 6
+
+
+@pytest.mark.parametrize("end", [10**8, -3])
+def test_a_path_that_ends_outside_the_matrix_is_refused(end: int) -> None:
+    result = dtw(torch.zeros(1, 9, 9))
+    result.lengths[0, 0] = end
+    with pytest.raises(ValueError, match="a path ends outside its matrix"):
+        result.path(0)
+    with pytest.raises(ValueError, match="a path ends outside its matrix"):
+        result.first_match()
+    directions, inside, outside = np.zeros((1, 3, 4), np.int8), np.array([2]), np.array([end])
+    with pytest.raises(ValueError, match="a path ends outside its matrix"):
+        trace_paths(directions, inside, outside)
+
+
+def test_first_matches_are_never_written_beyond_their_size() -> None:
+    paths = trace_paths(np.zeros((1, 5, 5), np.int8), np.array([4]), np.array([4]))
+    with pytest.raises(ValueError, match="beyond `size`"):
+        first_matches(paths, np.array([[5, 5]]), 0, 3)

@@ -133,5 +133,42 @@ def test_divergences_refuse_open_ends() -> None:
 
 
 def test_sequences_of_different_dimensions_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"must be \(B, N, D\) and \(B, M, D\)"):
+    with pytest.raises(ValueError, match=r"others\[0\] must be \(T, D\) .* D = 3; got shape \(4, 2\)"):
         dtw_pairs([torch.zeros(4, 3)], [torch.zeros(4, 2)])
+
+
+@pytest.mark.parametrize("function", [dtw_pairs, soft_dtw_pairs])
+def test_a_band_without_a_path_names_the_sequences(function: Any) -> None:
+    short, long = torch.zeros(4, 3), torch.zeros(9, 3)
+    with pytest.raises(InputError, match=r"band=1 leaves sequences\[1\] and sequences\[3\] of 4 and 9 frames no path"):
+        function([long[:1], short, short, long], band=1)
+    with pytest.raises(InputError, match=r"band=0.1 leaves sequences\[1\] and others\[2\] of 9 and 4 frames no path"):
+        function([short[:1], long], [long[:1], long, short], band=0.1)
+    with pytest.raises(InputError, match="band must be None"):
+        function([short, long], band="1")
+
+
+@pytest.mark.parametrize("function", [dtw_pairs, soft_dtw_pairs])
+def test_the_widest_dtype_of_all_sequences_is_that_of_the_result(function: Any) -> None:
+    narrow, wide = sequences(4, 6, dtype=torch.float32), sequences(5, seed=1)
+    mixed = function([*narrow, *wide])
+    assert mixed.dtype == torch.float64
+    torch.testing.assert_close(mixed, function([x.double() for x in narrow] + wide))
+    torch.testing.assert_close(function(narrow, wide), mixed[:2, 2:])
+
+
+@pytest.mark.parametrize("function", [dtw_pairs, soft_dtw_pairs])
+def test_what_is_no_tensor_of_real_numbers_is_refused_by_name(function: Any) -> None:
+    good = torch.zeros(4, 3)
+    with pytest.raises(ValueError, match=r"sequences\[1\] must be a torch.Tensor; got ndarray"):
+        function([good, good.numpy()])
+    with pytest.raises(ValueError, match=r"others\[0\] must be real; got torch.complex64"):
+        function([good], [good.to(torch.complex64)])
+    with pytest.raises(ValueError, match=r"sequences\[0\] must be \(T, D\) with T >= 1; got shape \(4,\)"):
+        function([good[:, 0]])
+
+
+def test_a_wrong_gamma_is_refused_before_anything_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairs, "pairwise_distances", None)
+    with pytest.raises(InputError, match="gamma must be a positive number"):
+        soft_dtw_pairs(OURS, gamma=0.0)

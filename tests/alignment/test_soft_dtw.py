@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,16 @@ def test_a_retained_graph_gives_the_same_gradient_again_and_again(place: Place) 
     )
     torch.testing.assert_close(twice, 2 * once, rtol=1e-12, atol=0)
     assert torch.equal(once, thrice)
+
+
+def test_lengths_that_change_after_the_forward_pass_change_nothing(place: Place) -> None:
+    cost = random_costs(1, 9, 9).to(place.device).requires_grad_()
+    lengths = torch.tensor([[5, 5]])
+    value = soft_dtw(cost, 0.1, lengths, backend=place.backend)
+    (once,) = torch.autograd.grad(value, cost, retain_graph=True)
+    lengths.fill_(9)
+    (twice,) = torch.autograd.grad(value, cost)
+    torch.testing.assert_close(twice, once, rtol=1e-12, atol=0)
 
 
 def test_no_tape_is_kept_where_no_gradient_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,6 +272,15 @@ def test_wrong_lengths_name_the_pair(function: Callable[..., object], lengths: l
         function(torch.zeros(2, 3, 4), lengths=torch.tensor(lengths))
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32, torch.uint16, torch.uint32, torch.uint64])
+def test_lengths_may_be_any_integers(dtype: torch.dtype) -> None:
+    cost = random_costs(1, 300, 3)  # more rows than a uint8 can tell
+    lengths = torch.tensor([[4, 3]])
+    assert torch.equal(soft_dtw(cost, lengths=lengths.to(dtype)), soft_dtw(cost, lengths=lengths))
+    with pytest.raises(ValueError, match=r"lengths of pair 0 .* n=4, m=4"):
+        soft_dtw(cost, lengths=torch.tensor([[4, 4]]).to(dtype))
+
+
 @pytest.mark.parametrize("function", [dtw, dtw_distance, soft_dtw, soft_alignment])
 @pytest.mark.parametrize(
     ("cost", "message"),
@@ -269,17 +289,33 @@ def test_wrong_lengths_name_the_pair(function: Callable[..., object], lengths: l
         (torch.zeros(1, 0, 4), r"N, M >= 1; got shape \(1, 0, 4\)"),
         (torch.zeros(1, 3, 4, dtype=torch.bfloat16), "float32 or float64; got torch.bfloat16"),
         (torch.zeros(1, 3, 4, dtype=torch.int64), "float32 or float64; got torch.int64"),
+        (np.zeros((1, 3, 4)), r"cost must be a torch.Tensor; got ndarray \(torch.as_tensor converts it\)"),
+        ([[[1.0]]], "cost must be a torch.Tensor; got list"),
     ],
 )
-def test_wrong_costs_are_refused(function: Callable[..., object], cost: torch.Tensor, message: str) -> None:
+def test_wrong_costs_are_refused(function: Callable[..., object], cost: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         function(cost)
 
 
 @pytest.mark.parametrize("gamma", [0.0, -1.0, float("nan"), float("inf")])
 def test_gamma_must_be_positive(gamma: float) -> None:
-    with pytest.raises(ValueError, match="gamma must be a positive number"):
-        soft_dtw(torch.zeros(1, 2, 2), gamma)
+    for function in (soft_dtw, soft_alignment):
+        with pytest.raises(InputError, match="gamma must be a positive number"):
+            function(torch.zeros(1, 2, 2), gamma)
+
+
+@pytest.mark.parametrize("gamma", [torch.tensor(0.1, requires_grad=True), "0.1", None, True, [0.1]])
+def test_gamma_must_be_a_plain_number(gamma: Any) -> None:
+    for function in (soft_dtw, soft_alignment):
+        with pytest.raises(InputError, match=r"gamma must be a positive number, not .*float"):
+            function(torch.zeros(1, 2, 2), gamma)
+
+
+@pytest.mark.parametrize("gamma", [1, np.float32(0.5), np.float64(0.5), np.int64(2)])
+def test_gamma_may_be_a_number_of_numpy(gamma: Any) -> None:
+    cost = random_costs(1, 4, 3)
+    assert torch.equal(soft_dtw(cost, gamma), soft_dtw(cost, float(gamma)))
 
 
 @pytest.mark.parametrize("function", [dtw, dtw_distance, soft_dtw, soft_alignment])
@@ -348,6 +384,26 @@ def test_the_soft_alignment_is_the_gradient_and_has_one_itself(place: Place) -> 
     assert torch.autograd.gradcheck(lambda c: soft_alignment(c, 0.2, backend=place.backend), cost)
 
 
+@pytest.mark.parametrize("band", [None, 0.6])
+def test_the_soft_alignment_needs_no_autograd(place: Place, band: float | None) -> None:
+    cost = random_costs(2, 5, 4).to(place.device)
+    lengths = torch.tensor([[5, 4], [3, 3]])
+    expected = soft_alignment(cost, 0.2, lengths, band=band, backend=place.backend)
+    with torch.inference_mode():
+        frozen = cost.clone()
+        assert torch.equal(soft_alignment(frozen, 0.2, lengths, band=band, backend=place.backend), expected)
+        assert torch.equal(soft_alignment(cost, 0.2, lengths, band=band, backend=place.backend), expected)
+    assert torch.equal(soft_alignment(frozen, 0.2, lengths, band=band, backend=place.backend), expected)
+
+
+def test_limits_first_met_in_inference_mode_serve_training_too(place: Place) -> None:
+    cost = random_costs(1, 23, 19).to(place.device)  # a shape of no other test
+    with torch.inference_mode():
+        frozen = soft_dtw(cost, 0.2, backend=place.backend)
+    value, _ = value_and_grad(place, cost, 0.2)
+    torch.testing.assert_close(value, frozen.cpu())
+
+
 @pytest.mark.parametrize("squared", [True, False])
 def test_the_divergence_is_least_and_zero_for_equal_sequences(place: Place, squared: bool) -> None:
     x, y = (random_costs(4, frames, 3, seed=frames).to(place.device) for frames in (7, 9))
@@ -378,3 +434,23 @@ def test_padding_never_reaches_the_divergence_or_its_gradient(place: Place) -> N
         value = soft_dtw_divergence(u, v, 0.3, lengths, backend=place.backend)
         grads.append(torch.cat([g.flatten() for g in torch.autograd.grad(value.sum(), (u, v))]))
     assert torch.equal(grads[0], grads[1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((torch.zeros(3, 2), torch.zeros(1, 3, 2)), r"x and y must be .*got \(3, 2\) and \(1, 3, 2\)"),
+        ((torch.zeros(1, 3, 2), [[[0.0, 0.0]]]), "y must be a torch.Tensor; got list"),
+        ((torch.zeros(1, 3, 2), torch.zeros(1, 0, 2)), r"at least one frame; got \(1, 3, 2\) and \(1, 0, 2\)"),
+        ((torch.zeros(1, 3, 2), torch.zeros(1, 4, 2), 0.0), "gamma must be a positive number"),
+        ((torch.zeros(1, 3, 2), torch.zeros(1, 4, 2), 1.0, [3, 4]), r"lengths must be \(B, 2\) = \(1, 2\).*got \(2,\)"),
+        ((torch.zeros(1, 3, 2), torch.zeros(1, 4, 2), 1.0, [[4, 4]]), "lengths of pair 0 .*m <= 4; got n=4, m=4"),
+        ((torch.zeros(1, 3, 2), torch.zeros(1, 4, 2), 1.0, torch.ones(1, 2)), "lengths must be integers"),
+    ],
+)
+def test_a_divergence_refuses_what_is_wrong_before_it_computes(
+    arguments: Any, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module("lrprop.alignment.soft_dtw"), "pairwise_distances", None)
+    with pytest.raises(ValueError, match=message):
+        soft_dtw_divergence(*arguments)

@@ -10,6 +10,7 @@ from torch.nn.functional import pad
 
 from lrprop.alignment.distance_kernels import BLOCK, COLUMNS, ROWS, fill_distances, pull_back
 from lrprop.alignment.threads import over_pairs
+from lrprop.alignment.validation import check_embeddings
 
 _SECONDS_PER_COORDINATE = 1.5e-11
 
@@ -31,10 +32,9 @@ def pairwise_distances(x: Tensor, y: Tensor, *, squared: bool = False) -> Tensor
         for (B, N, M, D).
 
     Raises:
-        ValueError: if the shapes are not (B, N, D) and (B, M, D).
+        ValueError: for what are no real tensors (B, N, D) and (B, M, D).
     """
-    if x.ndim != 3 or y.ndim != 3 or x.shape[0] != y.shape[0] or x.shape[2] != y.shape[2]:
-        raise ValueError(f"x and y must be (B, N, D) and (B, M, D); got {tuple(x.shape)} and {tuple(y.shape)}")
+    check_embeddings(x, y)
     dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
     x, y = x.to(dtype), y.to(dtype)
     if x.device.type == "cpu":
@@ -58,7 +58,8 @@ class _Distances(torch.autograd.Function):
         x, y, distances = ctx.saved_tensors
         if not torch.is_grad_enabled():
             return (*_pull_back(x.detach(), y.detach(), ctx.squared, distances.detach(), grad), None)
-        # create_graph=True
+        # create_graph=True. Aliases, as y may be x or computed from it, and the way through y is not x's own gradient.
+        x, y = x.view_as(x), y.view_as(y)
         inputs = [embeddings for embeddings in (x, y) if embeddings.requires_grad]
         grads = iter(torch.autograd.grad(_by_differences(x, y, ctx.squared), inputs, grad, create_graph=True))
         return (*(next(grads) if needed else None for needed in ctx.needs_input_grad[:2]), None)

@@ -21,7 +21,7 @@ class DTWResult:
 
     Attributes:
         distance: (B,) the sum of the costs along each path, in the cost's dtype; carries no gradient.
-        lengths: (B, 2) int64, the frames n and m of each pair.
+        lengths: (B, 2) int64, the frames n and m of each pair; a copy of its own.
         directions: (B, N, M) int8, the codes of `lrprop.alignment.traceback`; undefined where no path may go.
         last_columns: (B,) int64, the column in which each path ends: m - 1 unless the end is open.
     """
@@ -37,6 +37,9 @@ class DTWResult:
         Returns:
             (L, 2) int64, the pairs (i, j) from (0, 0) to (n - 1, m - 1), or from (0, j) and to (n - 1, j) at open ends;
             monotone and connected.
+
+        Raises:
+            ValueError: if `lengths`, never checked on another device than the CPU, go beyond the cost.
         """
         path = self._paths[b]
         start = np.count_nonzero(path[:, 0] < 0)
@@ -53,7 +56,7 @@ class DTWResult:
             each j, and -1 where open ends leave the frame j without a match. 0 on padding.
 
         Raises:
-            ValueError: if `axis` is neither 0 nor 1.
+            ValueError: if `axis` is neither 0 nor 1, and as `path`.
         """
         if axis not in (0, 1):
             raise ValueError(f"axis must be 0 (first sequence) or 1 (second sequence); got {axis}")
@@ -111,7 +114,7 @@ def dtw(
     limits = path_limits(cost, lengths, band, open_begin, open_end, check)
     distance, directions, last_columns = choose_backend(backend, cost.device).dtw(cost.detach(), limits)
     refuse_nan(distance, cost, limits, check)
-    return DTWResult(distance, limits.lengths, directions, last_columns)
+    return DTWResult(distance, limits.lengths.clone(), directions, last_columns)  # the limits are cached
 
 
 def dtw_distance(

@@ -223,9 +223,9 @@ def less(typing: Any, a: Any, b: Any) -> Any:
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         compare = builder.fcmp_ordered if a.is_float else builder.icmp_signed
         bits = builder.bitcast(compare("<", *values), ir.IntType(LANES))
-        return builder.zext(bits, ir.IntType(types.intp.bitwidth))
+        return builder.zext(bits, context.get_value_type(types.intp))
 
-    return types.intp(a, a), build
+    return types.int64(a, a), build
 
 
 @intrinsic

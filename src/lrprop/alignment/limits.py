@@ -10,11 +10,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Integral, Real
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lrprop.errors import InputError
+
+_NO_BAND = 2**31
+"""Frames; wider than any sequence, and its product with a length is an int64."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +27,7 @@ class PathLimits:
     """What a path of each pair may visit.
 
     Attributes:
-        lengths: (B, 2) int64, the frames n and m of each pair, on the cost's device.
+        lengths: (B, 2) int64, the frames n and m of each pair, on the cost's device; nobody else's memory.
         slack: (B,) int64, the half width of the band as above, on the cost's device; (n - 1)(m - 1) or more is no band.
         open_begin: a path may begin at any allowed (0, j), instead of (0, 0).
         open_end: a path may end at any allowed (n - 1, j), instead of (n - 1, m - 1).
@@ -65,20 +70,40 @@ def path_limits(
         ValueError: lengths of a wrong shape, dtype or value; names the pair.
         InputError: a band of a wrong type or value, or too narrow for a path from end to end; names the pair.
     """
-    _check_band(band)
+    batch, rows, columns = cost.shape
+    band = _plain_band(band)
     if lengths is None:
-        return _whole_cost(*cost.shape, cost.device, band, open_begin, open_end)
+        return _whole_cost(batch, rows, columns, cost.device, band, open_begin, open_end)
+    lengths = own_lengths(lengths, batch, rows, columns, check)
+    return _limits(lengths, band, open_begin, open_end, cost.device)
+
+
+def own_lengths(lengths: Tensor, batch: int, rows: int, columns: int, check: bool) -> Tensor:
+    """A copy (B, 2) int64 of the lengths, checked as `path_limits` says; what the caller does to theirs is no matter.
+
+    Raises:
+        ValueError: lengths of a wrong shape, dtype or value; names the pair.
+    """
     lengths = torch.as_tensor(lengths)
-    _check_kind(lengths, len(cost))
-    if check or lengths.device.type == "cpu":
-        lengths = lengths.cpu()
-        _check_values(lengths, cost.shape[1], cost.shape[2])
-    return _limits(lengths.to(torch.int64), band, open_begin, open_end, cost.device)
+    _check_kind(lengths, batch)
+    lengths = lengths.to("cpu" if check else lengths.device, torch.int64, copy=True)
+    if lengths.device.type == "cpu":
+        _check_values(lengths, rows, columns)
+    return lengths
 
 
-@lru_cache(
-    maxsize=64, typed=True
-)  # typed: band=1 is not band=1.0. Training asks for the same few shapes again and again
+def pair_without_path(lengths: Tensor, band: int | float | None) -> int | None:
+    """The first pair of (B, 2) lengths on the CPU that the band leaves no path from end to end.
+
+    Raises:
+        InputError: a band of a wrong type or value.
+    """
+    band = _plain_band(band)
+    return None if band is None else _first_gap(lengths, _slack(lengths, band))
+
+
+# Training asks for the same few shapes again and again. Typed, as band=1 is not band=1.0.
+@lru_cache(maxsize=64, typed=True)
 def _whole_cost(
     batch: int,
     rows: int,
@@ -88,8 +113,9 @@ def _whole_cost(
     open_begin: bool,
     open_end: bool,
 ) -> PathLimits:
-    lengths = torch.tensor([[rows, columns]]).expand(batch, 2).contiguous()
-    return _limits(lengths, band, open_begin, open_end, device)
+    with torch.inference_mode(False):  # the next caller may want a gradient
+        lengths = torch.tensor([[rows, columns]]).repeat(batch, 1)
+        return _limits(lengths, band, open_begin, open_end, device)
 
 
 def _limits(
@@ -105,7 +131,7 @@ def _limits(
 def _slack(lengths: Tensor, band: int | float | None) -> Tensor:
     """(B,) the band in the whole numbers of `PathLimits`: the share of the longer sequence times (n - 1)(m - 1)."""
     steps = lengths - 1
-    everything = steps[:, 0] * steps[:, 1]
+    everything = steps.prod(1)
     if band is None:
         return everything
     if isinstance(band, int):
@@ -113,15 +139,21 @@ def _slack(lengths: Tensor, band: int | float | None) -> Tensor:
     return (band * everything.double() + 1e-6).floor().long()  # .29 * 100 shall be 29
 
 
-def _check_band(band: int | float | None) -> None:
+def _plain_band(band: object) -> int | float | None:
+    """The band as Python's own number, and no wider than the sums of `_slack` have room for."""
     if band is None:
-        return
-    if isinstance(band, bool) or not isinstance(band, int | float):
+        return None
+    if isinstance(band, bool) or not isinstance(band, Real):
         raise InputError(f"band must be None, a number of frames (int) or a share (float); got {band!r}")
-    if isinstance(band, float) and not 0 <= band <= 1:
-        raise InputError(f"band as a share must be in [0, 1]; got {band} (an int is a width in frames)")
-    if band < 0:
+    if not isinstance(band, Integral):
+        share = float(band)
+        if not 0 <= share <= 1:
+            raise InputError(f"band as a share must be in [0, 1]; got {band} (an int is a width in frames)")
+        return share
+    width = int(band)
+    if width < 0:
         raise InputError(f"band as a width must be at least 0 frames; got {band}")
+    return min(width, _NO_BAND)
 
 
 def _check_kind(lengths: Tensor, batch: int) -> None:
@@ -132,24 +164,30 @@ def _check_kind(lengths: Tensor, batch: int) -> None:
 
 
 def _check_values(lengths: Tensor, rows: int, columns: int) -> None:
-    wrong = ((lengths < 1) | (lengths > torch.tensor([rows, columns]))).any(1)
+    frames = lengths.numpy()  # on few numbers NumPy takes a fraction of torch's time
+    wrong = (frames < 1) | (frames > (rows, columns))
     if wrong.any():
-        pair = int(wrong.int().argmax())
-        n, m = lengths[pair].tolist()
+        pair = wrong.any(1).argmax()
+        n, m = frames[pair]
         raise ValueError(f"lengths of pair {pair} must be 1 <= n <= {rows} and 1 <= m <= {columns}; got n={n}, m={m}")
 
 
 def _check_reach(lengths: Tensor, slack: Tensor, band: int | float) -> None:
-    """Refuse a band with a gap: a row without a cell, or a row that does not touch the one above it."""
-    n, m = lengths[:, :1], lengths[:, 1:]
-    i = torch.arange(int(lengths.amax()) if lengths.numel() else 0)
-    run, rise = (n - 1).clamp(min=1), i * (m - 1)
-    first = (-((slack[:, None] - rise) // run)).clamp(min=0)  # the ceiling of (rise - slack) / run
-    last = ((rise + slack[:, None]) // run).clamp(max=m - 1)
-    touches = torch.ones_like(first, dtype=torch.bool)
-    touches[:, 1:] = first[:, 1:] <= last[:, :-1] + 1
-    gap = (((first > last) | ~touches) & (i < n)).any(1)
-    if gap.any():
-        pair = int(gap.int().argmax())
+    pair = _first_gap(lengths, slack)
+    if pair is not None:
         frames = " and ".join(map(str, lengths[pair].tolist()))
         raise InputError(f"band={band} leaves pair {pair} of {frames} frames no path from end to end; widen the band")
+
+
+def _first_gap(lengths: Tensor, slack: Tensor) -> int | None:
+    """The first pair whose band has a gap: a row without a cell, or a row that does not touch the one above it.
+
+    With p = n - 1, q = m - 1 and g their greatest common divisor, row i spans (i q +- slack) / p, and over the rows
+    i q mod p takes every multiple of g below p. The worst of them decides: g floor(p / 2g), the farthest from a
+    multiple of p, must be within the slack, and with (i q + slack) mod p at its largest, p - g + slack mod g, the next
+    row begins too far right unless q - g + slack mod g <= 2 slack.
+    """
+    (p, q), half_width = lengths.numpy().T - 1, slack.numpy()
+    g = np.maximum(np.gcd(p, q), 1)
+    gap = (p // (2 * g) * g > half_width) | (q - g + half_width % g > 2 * half_width)
+    return int(gap.argmax()) if gap.any() else None

@@ -7,6 +7,7 @@ each (or one pair), and the backward pass computes each block anew.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from lrprop.alignment.distances import pairwise_distances
 from lrprop.alignment.dtw import dtw_distance
+from lrprop.alignment.limits import pair_without_path
 from lrprop.alignment.soft_dtw import soft_dtw
+from lrprop.alignment.validation import check_gamma, check_real
 from lrprop.errors import InputError
 
 BLOCK = 2**19
@@ -39,7 +42,7 @@ def dtw_pairs(
     """The DTW distance of every sequence to every other one.
 
     Args:
-        sequences: n tensors (n_i, D) of finite embeddings, of any lengths.
+        sequences: n tensors (n_i, D) of finite embeddings, of any lengths; the widest of their dtypes is that of all.
         others: k tensors (m_j, D) to compare them with; None for `sequences` themselves, where each unordered pair is
             aligned once (but with open ends, which treat the two sequences differently, twice).
         squared: the cost is the squared Euclidean distance, else the Euclidean distance.
@@ -52,15 +55,17 @@ def dtw_pairs(
         (n, k) distances; carries no gradient.
 
     Raises:
-        ValueError: for no sequences, or one of a wrong shape or that is not finite (checked on the CPU), naming it.
-        InputError: for a band that is wrong or leaves a pair no path, or a backend that is not available.
+        ValueError: for no sequences, or one of a wrong type or shape or that is not finite (checked on the CPU),
+            naming it.
+        InputError: for a band that is wrong or leaves a pair no path, naming its sequences, or a backend that is not
+            available.
     """
 
     def score(x: Tensor, y: Tensor, lengths: Tensor) -> Tensor:
         cost = pairwise_distances(x, y, squared=squared)
         return dtw_distance(cost, lengths, band=band, open_begin=open_begin, open_end=open_end, backend=backend)
 
-    return _table(sequences, others, score, symmetric=others is None and not (open_begin or open_end))
+    return _table(sequences, others, score, band, symmetric=others is None and not (open_begin or open_end))
 
 
 def soft_dtw_pairs(
@@ -78,7 +83,7 @@ def soft_dtw_pairs(
     """The SoftDTW value of every sequence with every other one, differentiable in the embeddings.
 
     Args:
-        sequences: n tensors (n_i, D) of finite embeddings, of any lengths.
+        sequences: n tensors (n_i, D) of finite embeddings, of any lengths; the widest of their dtypes is that of all.
         others: k tensors (m_j, D) to compare them with; None for `sequences` themselves, where each unordered pair is
             aligned once (but with open ends, which treat the two sequences differently, twice).
         gamma: the temperature, > 0, in the unit of the cost.
@@ -93,10 +98,12 @@ def soft_dtw_pairs(
         (n, k) values, differentiable once.
 
     Raises:
-        ValueError: for no sequences, or one of a wrong shape or that is not finite (checked on the CPU), naming it.
+        ValueError: for no sequences, or one of a wrong type or shape or that is not finite (checked on the CPU),
+            naming it.
         InputError: for a divergence with open ends, a gamma that is not positive, a band that is wrong or leaves a pair
-            no path, or a backend that is not available.
+            no path, naming its sequences, or a backend that is not available.
     """
+    check_gamma(gamma)
     has_open_ends = open_begin or open_end
     if divergence and has_open_ends:
         raise InputError("divergence=True needs closed ends: a sequence is no part of itself; leave open_* at False")
@@ -105,7 +112,7 @@ def soft_dtw_pairs(
         cost = pairwise_distances(x, y, squared=squared)
         return soft_dtw(cost, gamma, lengths, band=band, open_begin=open_begin, open_end=open_end, backend=backend)
 
-    table = _table(sequences, others, score, symmetric=others is None and not has_open_ends)
+    table = _table(sequences, others, score, band, symmetric=others is None and not has_open_ends)
     if not divergence:
         return table
     own = table.diagonal() if others is None else _with_themselves(sequences, score)
@@ -113,10 +120,17 @@ def soft_dtw_pairs(
     return table - (own[:, None] + others_own) / 2
 
 
-def _table(sequences: Sequence[Tensor], others: Sequence[Tensor] | None, score: Score, symmetric: bool) -> Tensor:
+def _table(
+    sequences: Sequence[Tensor],
+    others: Sequence[Tensor] | None,
+    score: Score,
+    band: int | float | None,
+    symmetric: bool,
+) -> Tensor:
     """(n, k) the score of all pairs; of a symmetric one each unordered pair is computed once."""
     x = _padded(sequences, "sequences")
-    y = x if others is None else _padded(others, "others")
+    y = x if others is None else _padded(others, "others", dimension=x[0].shape[2])
+    _check_reach(x[1], y[1], band, "sequences" if others is None else "others")
     first, second = torch.meshgrid(torch.arange(len(x[0])), torch.arange(len(y[0])), indexing="ij")
     if not symmetric:
         return _scores(x, y, first.flatten(), second.flatten(), score).view(first.shape)
@@ -133,18 +147,34 @@ def _with_themselves(sequences: Sequence[Tensor], score: Score) -> Tensor:
     return _scores(x, x, every, every, score)
 
 
-def _padded(sequences: Sequence[Tensor], name: str) -> tuple[Tensor, Tensor]:
+def _check_reach(n: Tensor, m: Tensor, band: int | float | None, name: str) -> None:
+    """Refuse a band that leaves a pair no path here, where the numbers of its sequences are known."""
+    pairs = torch.cartesian_prod(n, m)
+    pair = pair_without_path(pairs, band)
+    if pair is not None:
+        i, j = divmod(pair, len(m))
+        frames = " and ".join(map(str, pairs[pair].tolist()))
+        who = f"sequences[{i}] and {name}[{j}] of {frames} frames"
+        raise InputError(f"band={band} leaves {who} no path from end to end; widen the band")
+
+
+def _padded(sequences: Sequence[Tensor], name: str, dimension: int | None = None) -> tuple[Tensor, Tensor]:
     """The embeddings (n, T, D), 0 on padding, and their lengths (n,) on the CPU."""
-    sequences = [torch.as_tensor(sequence) for sequence in sequences]
-    if not sequences:
+    if not len(sequences):
         raise ValueError(f"{name} must hold at least one sequence of embeddings (T, D); got none")
     for number, sequence in enumerate(sequences):
-        if sequence.ndim != 2 or not len(sequence) or sequence.shape[1] != sequences[0].shape[-1]:
-            shape, dimension = tuple(sequence.shape), sequences[0].shape[-1]
-            raise ValueError(f"{name}[{number}] must be (T, D) with T >= 1 and D = {dimension}; got shape {shape}")
+        check_real(sequence, f"{name}[{number}]")
+        if dimension is None and sequence.ndim == 2:
+            dimension = sequence.shape[1]
+        if sequence.ndim != 2 or not len(sequence) or sequence.shape[1] != dimension:
+            wanted = "" if dimension is None else f" and D = {dimension}"
+            shape = tuple(sequence.shape)
+            raise ValueError(f"{name}[{number}] must be (T, D) with T >= 1{wanted}; got shape {shape}")
         if sequence.device.type == "cpu" and not sequence.isfinite().all():
             raise ValueError(f"{name}[{number}] holds NaN or infinity; embeddings must be finite")
-    return pad_sequence(sequences, batch_first=True), torch.tensor([len(sequence) for sequence in sequences])
+    dtype = reduce(torch.promote_types, (sequence.dtype for sequence in sequences))
+    frames = pad_sequence([sequence.to(dtype) for sequence in sequences], batch_first=True)
+    return frames, torch.tensor([len(sequence) for sequence in sequences])
 
 
 def _scores(x: tuple[Tensor, Tensor], y: tuple[Tensor, Tensor], first: Tensor, second: Tensor, score: Score) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -11,9 +10,8 @@ from torch import Tensor
 from lrprop.alignment import reference
 from lrprop.alignment.backends import Backend, choose_backend
 from lrprop.alignment.distances import pairwise_distances
-from lrprop.alignment.limits import PathLimits, path_limits
-from lrprop.alignment.validation import check_cost, refuse_nan
-from lrprop.errors import InputError
+from lrprop.alignment.limits import PathLimits, own_lengths, path_limits
+from lrprop.alignment.validation import check_cost, check_embeddings, check_gamma, refuse_nan
 
 
 def soft_dtw(
@@ -38,7 +36,7 @@ def soft_dtw(
     Args:
         cost: (B, N, M) float32 or float64, the cost of matching frame i of the first with frame j of the second
             sequence; finite, may be negative.
-        gamma: the temperature, > 0, in the unit of the cost.
+        gamma: the temperature, > 0, in the unit of the cost; a number, to which no gradient flows.
         lengths: (B, 2) integers, the frames 1 <= n <= N and 1 <= m <= M of each pair; the rest is padding, never read,
             and its gradient is exactly 0. None where nothing is padded.
         band: keep paths near the diagonal, whose slope is that of the two lengths (Sakoe & Chiba 1978): the half width
@@ -58,8 +56,7 @@ def soft_dtw(
         InputError: for a gamma that is not positive, a band that is wrong or leaves no path, or a backend that is
             unknown or not available.
     """
-    if not (gamma > 0 and math.isfinite(gamma)):
-        raise InputError(f"gamma must be a positive number; got {gamma} (dtw is the limit at 0)")
+    check_gamma(gamma)
     check_cost(cost)
     limits = path_limits(cost, lengths, band, open_begin, open_end, check)
     chosen = choose_backend(backend, cost.device)
@@ -96,20 +93,20 @@ def soft_alignment(
 
     Returns:
         (B, N, M) probabilities in [0, 1], exactly 0 outside the band and on padding. Every row of a pair sums to at
-        least 1, and so does every column where the ends are not open. Differentiable in the cost.
+        least 1, and so does every column where the ends are not open. Differentiable in the cost: where that asks for
+        a graph, the "reference" backend computes it, whatever the backend chosen.
 
     Raises:
         ValueError: as `soft_dtw`.
         InputError: as `soft_dtw`.
     """
+    check_gamma(gamma)
     check_cost(cost)
-    create_graph = torch.is_grad_enabled() and cost.requires_grad
-    with torch.enable_grad():
-        cost = cost if create_graph else cost.detach().requires_grad_()
-        value = soft_dtw(
-            cost, gamma, lengths, band=band, open_begin=open_begin, open_end=open_end, backend=backend, check=check
-        )
-        return torch.autograd.grad(value, cost, torch.ones_like(value), create_graph=create_graph)[0]
+    limits = path_limits(cost, lengths, band, open_begin, open_end, check)
+    chosen = choose_backend(backend, cost.device)
+    value, alignment = _value_and_alignment(cost, limits, float(gamma), chosen)
+    refuse_nan(value, cost, limits, check)
+    return alignment
 
 
 def soft_dtw_divergence(
@@ -142,7 +139,7 @@ def soft_dtw_divergence(
         (B,) values, 0 where both sequences are equal; differentiable in `x` and `y`.
 
     Raises:
-        ValueError: as `pairwise_distances` and `soft_dtw`.
+        ValueError: as `pairwise_distances` and `soft_dtw`, and for sequences without a frame.
         InputError: as `soft_dtw`.
     """
 
@@ -151,8 +148,12 @@ def soft_dtw_divergence(
         cost = pairwise_distances(u, v, squared=squared)
         return soft_dtw(cost, gamma, frames, band=band, backend=backend, check=check)
 
+    check_gamma(gamma)
+    check_embeddings(x, y)
+    if 0 in (x.shape[1], y.shape[1]):
+        raise ValueError(f"x and y must have at least one frame; got {tuple(x.shape)} and {tuple(y.shape)}")
     if lengths is not None:
-        lengths = torch.as_tensor(lengths)
+        lengths = own_lengths(lengths, len(x), x.shape[1], y.shape[1], check)
         x, y = _without_padding(x, lengths[:, 0]), _without_padding(y, lengths[:, 1])
     return term(x, y, [0, 1]) - (term(x, x, [0, 0]) + term(y, y, [1, 1])) / 2
 
@@ -168,6 +169,22 @@ def _differentiable(cost: Tensor, limits: PathLimits, gamma: float, backend: Bac
         return backend.soft_dtw(cost, limits, gamma)
     value: Tensor = _SoftDTW.apply(cost, limits, gamma, backend)
     return value
+
+
+def _value_and_alignment(cost: Tensor, limits: PathLimits, gamma: float, backend: Backend) -> tuple[Tensor, Tensor]:
+    if torch.is_grad_enabled() and cost.requires_grad:  # the kernels' gradient has no derivative
+        return _by_autograd(cost, limits, gamma, create_graph=True)
+    if backend.soft_dtw_forward is None or backend.soft_dtw_backward is None:
+        with torch.inference_mode(False), torch.enable_grad():
+            return _by_autograd(cost.detach().clone().requires_grad_(), limits, gamma, create_graph=False)
+    value, tape = backend.soft_dtw_forward(cost.detach(), limits, gamma)
+    return value, backend.soft_dtw_backward(tape, limits, torch.ones_like(value), cost.shape)
+
+
+def _by_autograd(cost: Tensor, limits: PathLimits, gamma: float, create_graph: bool) -> tuple[Tensor, Tensor]:
+    value = reference.soft_dtw(cost, limits, gamma)
+    (alignment,) = torch.autograd.grad(value, cost, torch.ones_like(value), create_graph=create_graph)
+    return value.detach(), alignment
 
 
 class _SoftDTW(torch.autograd.Function):

@@ -7,13 +7,14 @@ is where the path begins, at (0, 0) or, with an open beginning, at any (0, j).
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from lrprop.alignment.compiled import kernel
 
 # In the order that breaks ties.
 DIAGONAL, UP, LEFT = 0, 1, 2
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def trace_paths(directions: np.ndarray, last_rows: np.ndarray, last_columns: np.ndarray) -> np.ndarray:
     """Follow the direction codes of every pair back from its last cell.
 
@@ -24,11 +25,18 @@ def trace_paths(directions: np.ndarray, last_rows: np.ndarray, last_columns: np.
 
     Returns:
         (B, N + M - 1, 2) int64, the matched (i, j) in ascending order at the end of each pair, -1 before them.
+
+    Raises:
+        ValueError: if a last cell lies outside (N, M).
     """
     batch, rows, columns = directions.shape
     paths = np.full((batch, rows + columns - 1, 2), -1, np.int64)
     for b in range(batch):
         i, j = last_rows[b], last_columns[b]
+        if not (0 <= i < rows and 0 <= j < columns):
+            raise ValueError(
+                "a path ends outside its matrix of directions; lengths must be 1 <= n <= N and 1 <= m <= M"
+            )
         position = rows + columns - 2
         while i >= 0 and j >= 0:  # the codes of a pair with NaN may lead out at the side
             paths[b, position, 0] = i
@@ -42,7 +50,7 @@ def trace_paths(directions: np.ndarray, last_rows: np.ndarray, last_columns: np.
     return paths
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def first_matches(paths: np.ndarray, lengths: np.ndarray, axis: int, size: int) -> np.ndarray:
     """The smallest frame on the path that each frame of one sequence is matched with.
 
@@ -54,6 +62,9 @@ def first_matches(paths: np.ndarray, lengths: np.ndarray, axis: int, size: int) 
 
     Returns:
         (B, size) int64, -1 for a frame without a match, 0 on padding.
+
+    Raises:
+        ValueError: if a path visits a frame beyond `size`.
     """
     first = np.zeros((len(paths), size), np.int64)
     for b in range(len(paths)):
@@ -62,5 +73,7 @@ def first_matches(paths: np.ndarray, lengths: np.ndarray, axis: int, size: int) 
             frame = paths[b, position, axis]
             if frame < 0:
                 break
+            if frame >= size:
+                raise ValueError("a path visits a frame beyond `size`; give the N or M of its matrix")
             first[b, frame] = paths[b, position, 1 - axis]
     return first
