@@ -9,9 +9,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import DTypeLike
 from scipy.spatial.distance import cdist
 
-from lrprop.alignment import dtw
+from lrprop.alignment import dtw, threads
 from lrprop.metrics.functional import alignment_scores, average_precision_at_k, dtw_accuracy, kendalls_tau
 from lrprop.metrics.functional import distances as distances_module
 from lrprop.metrics.functional.distances import Tile, read_distances, video_bounds
@@ -26,8 +27,9 @@ EXAMPLES = settings(max_examples=30, deadline=None)
 class Collector:
     """A reader that keeps every distance, (F, F), nan within a video."""
 
-    def __init__(self, used: list[np.ndarray]) -> None:
+    def __init__(self, used: list[np.ndarray], precision: DTypeLike = np.float64) -> None:
         self.used = used
+        self.precision = precision
         self.bounds = video_bounds(used)
         self.squares = np.full((self.bounds[-1], self.bounds[-1]), np.nan)
 
@@ -62,13 +64,24 @@ def _tied(seed: int, videos: int, dtype: str, dimension: int = 5) -> Samples:
 def test_every_reader_gets_the_distances_of_its_frames(seed: int, count: int, dimension: int, dtype: str) -> None:
     rng = np.random.default_rng(seed)
     videos = [rng.normal(size=(n, dimension)).astype(dtype) for n in rng.integers(1, 12, size=count)]
-    readers = [Collector([rng.random(len(video)) < share for video in videos]) for share in (0.5, 0.9)]
+    masks = [[rng.random(len(video)) < share for video in videos] for share in (0.5, 0.9)]
+    readers = [Collector(masks[0]), Collector(masks[1], np.float32)]
     read_distances(videos, readers)
     for reader in readers:
         frames = np.concatenate([video[mask] for video, mask in zip(videos, reader.used, strict=True)])
         video_of = np.repeat(np.arange(count), np.diff(reader.bounds))
         expected = np.where(video_of[:, None] == video_of, np.nan, cdist(frames, frames, "sqeuclidean"))
         np.testing.assert_allclose(reader.squares, expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_distances_are_no_more_precise_than_frames_and_readers_ask(precision: str) -> None:
+    videos = [np.random.default_rng(seed).normal(size=(40, 70)).astype("float32") for seed in range(2)]
+    reader = Collector([np.ones(40, dtype=bool)] * 2, precision)
+    read_distances(videos, [reader])
+    error = np.abs(reader.squares[:40, 40:] / cdist(videos[0], videos[1], "sqeuclidean") - 1).max()
+    assert (error < 1e-14) == (precision == "float64")
+    assert error < 73 / 2**24
 
 
 @pytest.mark.parametrize("dimension", [3, 128])
@@ -122,24 +135,32 @@ def test_dtw_accuracy_follows_the_paths_of_dtw(ends: tuple[bool, bool]) -> None:
     assert dtw_accuracy(samples.embeddings, samples.labels, *ends) == pytest.approx(np.mean(shares), abs=1e-12)
 
 
-def test_frames_are_found_in_the_order_of_distance_then_of_frames() -> None:
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("scale", [1.0, 2.0**-70, 2.0**70])
+def test_the_nearest_frames_are_those_of_a_stable_sort(dtype: str, scale: float) -> None:
+    """Among equals on a grid, a rounding apart, and where squares leave the range of float32."""
     rng = np.random.default_rng(0)
-    videos = [rng.integers(0, 3, size=(n, 2)).astype(float) for n in (9, 30, 4, 17)]
-    reader = NearestFrames(videos, [np.zeros(len(video), dtype=int) for video in videos], (20,))
-    read_distances(videos, [reader])
-    frames = np.concatenate(videos)
-    squares = cdist(frames, frames, "sqeuclidean")
-    video_of = np.repeat(np.arange(4), [9, 30, 4, 17])
+    sizes = [9, 30, 4, 60]
+    videos = [(rng.integers(0, 3, size=(n, 2)) * scale).astype(dtype) for n in sizes]
+    videos[1] = np.nextafter(videos[1], np.ones_like(videos[1]))
+    frames = np.concatenate(videos).astype(float)
+    squares = np.square(frames[:, None] - frames).sum(-1)
+    video_of = np.repeat(np.arange(4), sizes)
     squares[video_of[:, None] == video_of] = np.inf
-    np.testing.assert_array_equal(reader.frames[:, 1:21], np.argsort(squares, axis=1, kind="stable")[:, :20])
+    expected = np.argsort(squares, axis=1, kind="stable")
+    ks = (1, 3, 20)
+    reader = NearestFrames(videos, [np.zeros(n, dtype=int) for n in sizes], ks)
+    read_distances(videos, [reader])
+    for k in ks:
+        np.testing.assert_array_equal(np.sort(reader.nearest()[:, :k]), np.sort(expected[:, :k]))
 
 
-@pytest.mark.parametrize("tile", [1, 60, 2**16])
+@pytest.mark.parametrize("tile", [1, 400, 2**19])
 @pytest.mark.usefixtures("two_threads")
 def test_tiles_and_threads_change_nothing(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
     samples = _tied(7, 9, "float32")
     columns = samples.embeddings, samples.labels
     whole = kendalls_tau(columns[0]), average_precision_at_k(*columns), dtw_accuracy(*columns)
     monkeypatch.setattr(distances_module, "_TILE", tile)
-    monkeypatch.setattr(distances_module, "_WORTH_THREADS", 0)
+    monkeypatch.setattr(threads, "_WORTH_THREADS", 0)
     assert whole == (kendalls_tau(columns[0]), average_precision_at_k(*columns), dtw_accuracy(*columns))

@@ -48,8 +48,13 @@ def test_the_names_and_the_values_of_a_perfect_embedding() -> None:
     assert values["kendalls_tau_undefined"] == values["canonical_error"] == 0
 
 
-def test_every_value_is_that_of_its_function() -> None:
-    train, val = random_samples(0, 9), random_samples(1, 8)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("grid", [False, True])
+def test_every_value_is_that_of_its_function(grid: bool, dtype: str) -> None:
+    """On the grid of whole numbers almost every distance is tied."""
+    train, val = random_samples(0, 9, grid), random_samples(1, 8, grid)
+    for side in (train, val):
+        side.embeddings = [video.astype(dtype) for video in side.embeddings]
     values = evaluate(train.videos(), val.videos(), tau_stride=2, ap_stride=3, fractions=(0.29, 1.0), ks=(2, 3))
     sides = train.embeddings, train.labels, val.embeddings, val.labels
     precisions = average_precision_at_k(val.embeddings, val.labels, (2, 3), stride=3)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numba import njit
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
-from lrprop.metrics.functional.distances import Tile, read_distances, video_bounds
+from lrprop.alignment.compiled import kernel
+from lrprop.metrics.functional.distances import Tile, pooled, read_distances, video_bounds
 from lrprop.metrics.functional.inputs import as_embeddings, as_labels, as_truths
 
 
@@ -89,6 +90,8 @@ class PathScores:
     A video without any phase or time takes no part.
     """
 
+    precision: DTypeLike = np.float64
+
     def __init__(
         self,
         videos: list[np.ndarray],
@@ -102,7 +105,7 @@ class PathScores:
         known = [(phase >= 0).any() or not np.isnan(time).all() for phase, time in zip(phases, times, strict=True)]
         self.used = [np.full(len(video), is_known) for video, is_known in zip(videos, known, strict=True)]
         self.bounds = video_bounds(self.used)
-        self.phases, self.times = (_pooled(tracks, self.used) for tracks in (phases, times))
+        self.phases, self.times = pooled(phases, self.used), pooled(times, self.used)
         self.accuracies, self.errors = np.full((2, len(videos), len(videos)), np.nan)
 
     def read(self, tile: Tile) -> None:
@@ -121,10 +124,6 @@ class PathScores:
         return _mean(self.accuracies), _mean(self.errors)
 
 
-def _pooled(tracks: list[np.ndarray], used: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate([track[mask] for track, mask in zip(tracks, used, strict=True)]) if tracks else np.empty(0)
-
-
 def _mean(values: np.ndarray) -> float:
     """The mean of the values that are defined, nan where none is."""
     defined = values[~np.isnan(values)]
@@ -135,7 +134,7 @@ _Tracks = tuple[np.ndarray, np.ndarray]
 """The phases and the canonical times of the same frames."""
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _read_scores(
     squares: np.ndarray,
     bounds: np.ndarray,
@@ -155,13 +154,13 @@ def _read_scores(
             scores[0][second, first], scores[1][second, first] = backward
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _of_video(tracks: _Tracks, bounds: np.ndarray, video: int) -> _Tracks:
     start, stop = bounds[video], bounds[video + 1]
     return tracks[0][start:stop], tracks[1][start:stop]
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _distances(squares: np.ndarray, left: int, right: int) -> np.ndarray:
     distances = np.empty((len(squares), right - left))
     for i in range(len(squares)):
@@ -171,7 +170,7 @@ def _distances(squares: np.ndarray, left: int, right: int) -> np.ndarray:
     return distances
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _score_both(
     cost: np.ndarray, rows: _Tracks, columns: _Tracks, ends: tuple[bool, bool]
 ) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -186,7 +185,7 @@ def _score_both(
     return forward, _score(table, rows, columns, ends, True)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _dtw_table(cost: np.ndarray, open_begin: bool) -> np.ndarray:
     """(n, m) the least cost of a path to each cell, as `lrprop.alignment.dtw` sums it; the cost is >= 0."""
     table = np.empty_like(cost)
@@ -206,7 +205,7 @@ def _dtw_table(cost: np.ndarray, open_begin: bool) -> np.ndarray:
     return table
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _score(
     table: np.ndarray, rows: _Tracks, columns: _Tracks, ends: tuple[bool, bool], left_before_up: bool
 ) -> tuple[float, float]:
@@ -231,7 +230,7 @@ def _score(
     return agree / known if known else np.nan, gap / timed if timed else np.nan
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _step_back(table: np.ndarray, i: int, j: int, left_before_up: bool) -> tuple[int, int]:
     if i == 0:
         return i, j - 1

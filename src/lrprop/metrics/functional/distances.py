@@ -1,26 +1,24 @@
 """The distances between the frames of all videos: computed once, each as soon as it is there read by every metric.
 
-They are summed from the differences of the coordinates, in float64 and for every pair of frames in the same order:
-equal frames are equally far from any third, and nothing cancels as it does in ||a||^2 + ||b||^2 - 2ab. On eight
-coordinates and four frames at a time that is as fast as a matrix product.
+They are those of `lrprop.alignment.distance_kernels`: summed from differences and for every pair of frames in the same
+order, so that equal frames are equally far from any third.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import torch
-from numba import njit
+from numpy.typing import DTypeLike
 
-_TILE = 2**16
-"""Distances held at once by a thread where videos are short: 512 KiB, which stay in its cache."""
-_WORTH_THREADS = 2**14
-"""Fewer distances than this are computed before a second thread has woken up."""
-_FRAMES, _COORDINATES = 4, 8
+from lrprop.alignment.distance_kernels import BLOCK, COLUMNS, ROWS, fill_distances
+from lrprop.alignment.threads import over_pairs
+
+_TILE = 2**19
+"""Bytes of distances that a thread holds at once where videos are short: they stay in its cache."""
+_SECONDS_PER_COORDINATE = 3e-11
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Tile:
         first: the video of the rows.
         start: the first video of the columns, after `first`.
         stop: the video after the last one of the columns.
-        squares: (n, m) float64, the frames that the reader uses.
+        squares: (n, m) contiguous, between the frames that the reader uses.
     """
 
     first: int
@@ -45,9 +43,11 @@ class Reader(Protocol):
 
     Attributes:
         used: (n_i,) bool a video, true on the frames between which it reads distances.
+        precision: float64, or float32 if distances of float32 frames may be summed in float32.
     """
 
     used: list[np.ndarray]
+    precision: DTypeLike
 
     def read(self, tile: Tile) -> None:
         """Take the distances of one tile in; any two videos meet in one tile, in any order and on any thread."""
@@ -56,6 +56,12 @@ class Reader(Protocol):
 def video_bounds(used: Sequence[np.ndarray]) -> np.ndarray:
     """(V + 1,) where each video begins among the frames used of all videos, and their number."""
     return np.cumsum([0, *(np.count_nonzero(mask) for mask in used)])
+
+
+def pooled(tracks: Sequence[np.ndarray], used: Sequence[np.ndarray], out: np.ndarray | None = None) -> np.ndarray:
+    """The frames used of all videos, one video after another."""
+    masked = [track if mask.all() else track[mask] for track, mask in zip(tracks, used, strict=True)]
+    return np.concatenate(masked, out=out) if tracks else np.empty(0)
 
 
 def read_distances(videos: Sequence[np.ndarray], readers: Sequence[Reader]) -> None:
@@ -70,32 +76,24 @@ def read_distances(videos: Sequence[np.ndarray], readers: Sequence[Reader]) -> N
     if len(videos) < 2:
         return
     used = [np.logical_or.reduce(masks) for masks in zip(*(reader.used for reader in readers), strict=True)]
-    pool, bounds = np.concatenate([video[mask] for video, mask in zip(videos, used, strict=True)]), video_bounds(used)
-    rows, columns = _padded(pool)
-    views = [_View(reader, used) for reader in readers]
-    tiles = list(_tiles(bounds))
+    bounds, dimension = video_bounds(used), videos[0].shape[1]
+    dtype = np.result_type(*videos, *(reader.precision for reader in readers))
+    # Zeros make up whole blocks of coordinates, and the frames that the kernel wants of a short video.
+    frames = np.zeros((bounds[-1] + COLUMNS, -(-dimension // BLOCK) * BLOCK), dtype)
+    pooled(videos, used, frames[: bounds[-1], :dimension])
+    views, tiles = [_View(reader, used) for reader in readers], list(_tiles(bounds, _TILE // dtype.itemsize))
 
-    def work(share: list[tuple[int, int, int]]) -> None:
-        buffer = np.empty(max(_size(bounds, *tile) for tile in share))
-        for first, start, stop in share:
-            (top, bottom), (left, right) = bounds[[first, first + 1]], bounds[[start, stop]]
-            squares = buffer[: _size(bounds, first, start, stop)].reshape(-1, right - left)
-            _squared_distances(rows, columns, top, left, squares)
+    def run(begin: int, end: int) -> None:
+        for first, start, stop in tiles[begin:end]:
+            top, bottom, left, right = bounds[[first, first + 1, start, stop]].tolist()
+            rows, columns = frames[None, top : max(bottom, top + ROWS)], frames[None, left : max(right, left + COLUMNS)]
+            squares = np.empty((1, rows.shape[1], columns.shape[1]), dtype)
+            fill_distances(rows, columns, dimension, True, squares, 0, 1)
+            squares = np.ascontiguousarray(squares[0, : bottom - top, : right - left])
             for view in views:
-                view.read(Tile(first, start, stop, squares[: bottom - top]), (top, bottom), (left, right))
+                view.read(Tile(first, start, stop, squares), slice(top, bottom), slice(left, right))
 
-    threads = min(len(tiles), torch.get_num_threads() if len(pool) ** 2 > 2 * _WORTH_THREADS else 1)
-    with ThreadPoolExecutor(max(threads, 1)) as executor:
-        list(executor.map(work, (tiles[thread::threads] for thread in range(threads))))
-
-
-def _size(bounds: np.ndarray, first: int, start: int, stop: int) -> int:
-    """How many distances the kernel fills in for a tile, whose rows it takes in whole steps."""
-    return _up(bounds[first + 1] - bounds[first], _FRAMES) * int(bounds[stop] - bounds[start])
-
-
-def _up(number: int, step: int) -> int:
-    return -(-int(number) // step) * step
+    over_pairs(run, len(tiles), bounds[-1] ** 2 / 2 * dimension * _SECONDS_PER_COORDINATE)
 
 
 class _View:
@@ -103,80 +101,25 @@ class _View:
 
     def __init__(self, reader: Reader, used: list[np.ndarray]) -> None:
         self.reader = reader
-        self.mine = np.concatenate([own[mask] for own, mask in zip(reader.used, used, strict=True)])
+        self.mine = pooled(reader.used, used)
         self.is_all = bool(self.mine.all())
 
-    def read(self, tile: Tile, rows: tuple[int, int], columns: tuple[int, int]) -> None:
+    def read(self, tile: Tile, rows: slice, columns: slice) -> None:
         squares = tile.squares
         if not self.is_all:
-            mine = np.ix_(self.mine[slice(*rows)], self.mine[slice(*columns)])
-            squares = np.ascontiguousarray(squares[mine])
+            squares = np.ascontiguousarray(squares[np.ix_(self.mine[rows], self.mine[columns])])
         if squares.size:
             self.reader.read(Tile(tile.first, tile.start, tile.stop, squares))
 
 
-def _tiles(bounds: np.ndarray) -> Iterator[tuple[int, int, int]]:
-    """(first, start, stop): each video's own tiles, of as many whole later videos as `_TILE` allows, at least one."""
+def _tiles(bounds: np.ndarray, size: int) -> Iterator[tuple[int, int, int]]:
+    """(first, start, stop): each video's own tiles, of as many whole later videos as fit `size`, at least one."""
     videos = len(bounds) - 1
     for first in range(videos - 1):
-        width = _TILE // max(1, bounds[first + 1] - bounds[first])
+        width = size // max(1, bounds[first + 1] - bounds[first])
         start = first + 1
         while start < videos:
             stop = max(start + 1, int(np.searchsorted(bounds, bounds[start] + width, side="right")) - 1)
             if bounds[first] < bounds[first + 1] and bounds[start] < bounds[stop]:
                 yield first, start, stop
             start = stop
-
-
-def _padded(pool: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(F + 3, D') frames and (D', F) the same transposed, float64, with zeros for whole steps of the kernel."""
-    frames, dimension = pool.shape
-    rows = np.zeros((frames + _FRAMES - 1, _up(dimension, _COORDINATES)))
-    rows[:frames, :dimension] = pool
-    return rows, np.ascontiguousarray(rows[:frames].T)
-
-
-@njit(nogil=True, cache=True, fastmath={"contract"})
-def _squared_distances(rows: np.ndarray, columns: np.ndarray, top: int, left: int, squares: np.ndarray) -> None:
-    """Fill `squares` with the distances of the frames from `top` on to those from `left` on.
-
-    Four frames and eight coordinates a step: what is loaded is used four times, a sum is stored after eight terms.
-    """
-    height, width = squares.shape
-    squares[:] = 0.0
-    part = slice(left, left + width)
-    for i in range(0, height, 4):
-        s0, s1, s2, s3 = squares[i], squares[i + 1], squares[i + 2], squares[i + 3]
-        for d in range(0, len(columns), 8):
-            x0, x1 = _eight(rows[top + i], d), _eight(rows[top + i + 1], d)
-            x2, x3 = _eight(rows[top + i + 2], d), _eight(rows[top + i + 3], d)
-            y0, y1, y2, y3 = columns[d, part], columns[d + 1, part], columns[d + 2, part], columns[d + 3, part]
-            y4, y5, y6, y7 = columns[d + 4, part], columns[d + 5, part], columns[d + 6, part], columns[d + 7, part]
-            for j in range(width):
-                y = y0[j], y1[j], y2[j], y3[j], y4[j], y5[j], y6[j], y7[j]
-                s0[j] = _add_squares(s0[j], x0, y)
-                s1[j] = _add_squares(s1[j], x1, y)
-                s2[j] = _add_squares(s2[j], x2, y)
-                s3[j] = _add_squares(s3[j], x3, y)
-
-
-_Eight = tuple[float, float, float, float, float, float, float, float]
-
-
-@njit(nogil=True, cache=True)
-def _eight(frame: np.ndarray, d: int) -> _Eight:
-    first = frame[d], frame[d + 1], frame[d + 2], frame[d + 3]
-    return *first, frame[d + 4], frame[d + 5], frame[d + 6], frame[d + 7]
-
-
-@njit(nogil=True, cache=True, fastmath={"contract"})
-def _add_squares(total: float, x: _Eight, y: _Eight) -> float:
-    total += (x[0] - y[0]) * (x[0] - y[0])
-    total += (x[1] - y[1]) * (x[1] - y[1])
-    total += (x[2] - y[2]) * (x[2] - y[2])
-    total += (x[3] - y[3]) * (x[3] - y[3])
-    total += (x[4] - y[4]) * (x[4] - y[4])
-    total += (x[5] - y[5]) * (x[5] - y[5])
-    total += (x[6] - y[6]) * (x[6] - y[6])
-    total += (x[7] - y[7]) * (x[7] - y[7])
-    return total

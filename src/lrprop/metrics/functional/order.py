@@ -7,8 +7,9 @@ from typing import Literal, overload
 
 import numpy as np
 from numba import njit
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
+from lrprop.alignment.compiled import kernel
 from lrprop.metrics.functional.distances import Tile, read_distances, video_bounds
 from lrprop.metrics.functional.inputs import as_embeddings, check_positive
 
@@ -60,6 +61,8 @@ def kendalls_tau(
 class NeighbourOrder:
     """Reads the tau of every ordered pair of videos; the arguments are those of `kendalls_tau`."""
 
+    precision: DTypeLike = np.float64
+
     def __init__(self, videos: list[np.ndarray], stride: int = 1, ties: Ties = "tau_b") -> None:
         check_positive(stride, "stride")
         if ties not in ("tau_b", "discordant"):
@@ -80,7 +83,7 @@ class NeighbourOrder:
         return float(defined.mean()) if defined.size else float("nan"), taus.size - defined.size
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _read_taus(
     squares: np.ndarray, bounds: np.ndarray, first: int, start: int, stop: int, tau_b: bool, taus: np.ndarray
 ) -> None:
@@ -90,7 +93,7 @@ def _read_taus(
         taus[second, first] = _tau(backward, tau_b)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _nearest(squares: np.ndarray, left: int, right: int) -> tuple[np.ndarray, np.ndarray]:
     """(n,) the nearest column of each row and (m,) the nearest row of each column, the first of equally near ones.
 
@@ -108,7 +111,7 @@ def _nearest(squares: np.ndarray, left: int, right: int) -> tuple[np.ndarray, np
     return columns, rows
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _tau(sequence: np.ndarray, tau_b: bool) -> float:
     """Tau of an index sequence against 0..n-1, which has no ties itself; nan where it is not defined."""
     concordant, discordant = 0, 0
