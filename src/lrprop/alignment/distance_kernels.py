@@ -20,6 +20,8 @@ from lrprop.alignment.lanes import LANES, load, load_transposed, splat, square_r
 ROWS, COLUMNS = 4, 2 * LANES
 # Coordinates of two frames whose gradient is summed in registers.
 BLOCK = 4 * LANES
+# Frames whose BLOCK of coordinates stays in the first cache.
+NEAR = 64
 
 
 @kernel
@@ -105,11 +107,11 @@ def pull_back(
     weights = np.empty(n * m, x.dtype)
     for b in range(start, stop):
         _weigh(grad[b].reshape(-1), distances[b].reshape(-1), squared, weights)
+        x_grad[b], y_grad[b] = 0, 0
         first, second = x[b].reshape(-1), y[b].reshape(-1)
-        for row in range(0, n, 2):
-            _pull(first, row, n, second, m, weights, m, 1, x.shape[2], x_grad[b].reshape(-1))
-        for row in range(0, m, 2):
-            _pull(second, row, m, first, n, weights, 1, m, x.shape[2], y_grad[b].reshape(-1))
+        for block in range(0, x.shape[2], BLOCK):
+            _pull(first, n, second, m, weights, m, 1, x.shape[2], block, x_grad[b].reshape(-1))
+            _pull(second, m, first, n, weights, 1, m, x.shape[2], block, y_grad[b].reshape(-1))
 
 
 @njit(nogil=True, error_model="numpy")
@@ -127,7 +129,6 @@ def _weigh(grads: np.ndarray, distances: np.ndarray, squared: bool, weights: np.
 @njit(nogil=True)
 def _pull(
     frames: np.ndarray,
-    row: int,
     rows: int,
     others: np.ndarray,
     count: int,
@@ -135,33 +136,52 @@ def _pull(
     down: int,
     right: int,
     stride: int,
+    block: int,
     gradient: np.ndarray,
 ) -> None:
-    """Two frames, pulled away from the other ones; w_ij lies at i * down + j * right.
+    """All frames, pulled away from the other ones, in one BLOCK of coordinates; w_ij lies at i * down + j * right.
 
-    Frames without any weight are not read: they may be padding.
+    Two frames at a time, and NEAR other ones, which stay in the cache while all frames pass by.
     """
-    second = min(row + 1, rows - 1)  # the last one again where the rows are odd
-    for start in range(0, stride, BLOCK):
-        a, b = row * stride + start, second * stride + start
-        a0, a1, a2, a3 = _block(frames, a)
-        b0, b1, b2, b3 = _block(frames, b)
-        nothing = splat(a0, 0)
-        p0, p1, p2, p3, q0, q1, q2, q3 = nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing
-        seen_a, seen_b = False, False
-        for j in range(count):
-            weight_a, weight_b = weights[row * down + j * right], weights[second * down + j * right]
-            if weight_a != 0 or weight_b != 0:
-                seen_a, seen_b = seen_a or weight_a != 0, seen_b or weight_b != 0
-                v, w = splat(nothing, weight_a), splat(nothing, weight_b)
-                y0, y1, y2, y3 = _block(others, j * stride + start)
-                p0, p1, p2, p3 = p0 + v * (a0 - y0), p1 + v * (a1 - y1), p2 + v * (a2 - y2), p3 + v * (a3 - y3)
-                q0, q1, q2, q3 = q0 + w * (b0 - y0), q1 + w * (b1 - y1), q2 + w * (b2 - y2), q3 + w * (b3 - y3)
-        if not seen_a:
-            p0, p1, p2, p3 = nothing, nothing, nothing, nothing
-        if not seen_b:
-            q0, q1, q2, q3 = nothing, nothing, nothing, nothing
+    for near in range(0, count, NEAR):
+        for row in range(0, rows, 2):
+            # The last row meets itself where they are odd: then the second sum, which is the same, is kept.
+            both, some = (row, min(row + 1, rows - 1)), (near, min(near + NEAR, count))
+            _pull_two(frames, both, others, some, weights, down, right, stride, block, gradient)
+
+
+@njit(nogil=True)
+def _pull_two(
+    frames: np.ndarray,
+    both: tuple[int, int],
+    others: np.ndarray,
+    some: tuple[int, int],
+    weights: np.ndarray,
+    down: int,
+    right: int,
+    stride: int,
+    block: int,
+    gradient: np.ndarray,
+) -> None:
+    """Two frames and some others. Frames without any weight are not read: they may be padding."""
+    row, second = both
+    a, b = row * stride + block, second * stride + block
+    a0, a1, a2, a3 = _block(frames, a)
+    b0, b1, b2, b3 = _block(frames, b)
+    p0, p1, p2, p3 = _block(gradient, a)
+    q0, q1, q2, q3 = _block(gradient, b)
+    seen_a, seen_b = False, False
+    for j in range(some[0], some[1]):
+        weight_a, weight_b = weights[row * down + j * right], weights[second * down + j * right]
+        if weight_a != 0 or weight_b != 0:
+            seen_a, seen_b = seen_a or weight_a != 0, seen_b or weight_b != 0
+            v, w = splat(a0, weight_a), splat(a0, weight_b)
+            y0, y1, y2, y3 = _block(others, j * stride + block)
+            p0, p1, p2, p3 = p0 + v * (a0 - y0), p1 + v * (a1 - y1), p2 + v * (a2 - y2), p3 + v * (a3 - y3)
+            q0, q1, q2, q3 = q0 + w * (b0 - y0), q1 + w * (b1 - y1), q2 + w * (b2 - y2), q3 + w * (b3 - y3)
+    if seen_a:
         _keep(gradient, a, p0, p1, p2, p3)
+    if seen_b:
         _keep(gradient, b, q0, q1, q2, q3)
 
 

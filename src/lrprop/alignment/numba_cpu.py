@@ -16,7 +16,7 @@ from lrprop.alignment.limits import PathLimits
 from lrprop.alignment.numba_kernels import ROOM, align_pairs, soft_align_pairs
 from lrprop.alignment.threads import over_pairs
 
-_SECONDS_PER_CELL = 1.5e-9
+_SECONDS_PER_CELL, _SECONDS_PER_PRODUCT = 1.5e-9, 2e-10
 _SCRATCH_KEPT = 2**26
 """Bytes a thread; larger ones are given back."""
 
@@ -57,7 +57,13 @@ def soft_dtw_forward(cost: Tensor, limits: PathLimits, gamma: float) -> tuple[Te
 
 def soft_dtw_backward(tape: Tensor, limits: PathLimits, grad: Tensor, shape: torch.Size) -> Tensor:
     """The soft alignment of each pair times its `grad` (B,): the cost's gradient (B, N, M), written over the tape."""
-    return tape.mul_(grad[:, None, None])
+    shares, factors = tape.numpy(), grad.detach().numpy()[:, None, None]
+
+    def run(start: int, stop: int) -> None:
+        np.multiply(shares[start:stop], factors[start:stop], out=shares[start:stop])
+
+    over_pairs(run, len(tape), tape.numel() * _SECONDS_PER_PRODUCT)  # torch would wake threads of its own
+    return tape
 
 
 def _soft_align(cost: Tensor, limits: PathLimits, gamma: float, alignment: np.ndarray) -> Tensor:

@@ -7,14 +7,16 @@ forks.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
+from itertools import pairwise
 
 import torch
 
 # Below this much work (seconds, one thread) waking the threads costs more than they save.
-_WORTH_THREADS = 3e-4
+_WORTH_THREADS = 5e-4
 _CHUNKS_PER_THREAD = 4
 
 
@@ -32,8 +34,24 @@ def over_pairs(run: Callable[[int, int], None], pairs: int, seconds: float) -> N
         return
     chunks = min(pairs, threads * _CHUNKS_PER_THREAD)
     edges = [pairs * chunk // chunks for chunk in range(chunks + 1)]
-    # list() waits for every chunk and raises what one of them raised.
-    list(_threads(threads).map(run, edges[:-1], edges[1:]))
+    waiting = deque(pairwise(edges))
+
+    def work() -> None:
+        while waiting:
+            try:
+                chunk = waiting.popleft()
+            except IndexError:  # another thread was faster
+                return
+            run(*chunk)
+
+    # The caller works too: one thread less to wake, and none to wait for where the others are slow to start.
+    helpers = [_threads(threads - 1).submit(work) for _ in range(threads - 1)]
+    try:
+        work()
+    finally:
+        wait(helpers)
+    for helper in helpers:
+        helper.result()
 
 
 @cache
