@@ -30,7 +30,9 @@ FIT = $(BIN)/lrprop fit $(LAYERS:%=--config experiments/%.yaml) --data.root "$(R
 	--seed_everything $(SEED) --trainer.devices $(DEVICES) $(if $(EPOCHS),--trainer.max_epochs $(EPOCHS)) \
 	$(if $(filter wandb,$(LOGGER)),--wandb) $(ARGS)
 
-.PHONY: train test test-cudasim setup lint clean help
+GRID ?= penn_poses
+
+.PHONY: train benchmark test test-cudasim setup lint clean help
 
 ifneq ($(filter train,$(MAKECMDGOALS)),)
 # Compared as whole words, before anything is installed.
@@ -43,6 +45,9 @@ endif
 train: setup ## learn an action and show an alignment: ACTION, METHOD, DATA, EPOCHS, SEED, NAME, LOGGER, DEVICES, ARGS
 	@$(if $(DATA),,$(BIN)/lrprop synth $(ACTION) $(ROOT))
 	@$(FIT)
+
+benchmark: setup ## train every cell of a grid into one table, going on where it was: GRID, DATA
+	$(BIN)/lrprop benchmark experiments/benchmarks/$(GRID).yaml $(if $(DATA),--root "$(DATA)")
 
 test: setup ## lint, type-check and run all tests
 	$(BIN)/ruff check .

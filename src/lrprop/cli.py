@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from collections.abc import Callable
 from itertools import zip_longest
 from pathlib import Path
 from pickle import UnpicklingError
@@ -21,6 +22,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
 
+from lrprop.benchmark import benchmark
 from lrprop.callbacks import (
     EmbeddingWriter,
     Evaluation,
@@ -38,7 +40,7 @@ from lrprop.data.synthetic import generate
 from lrprop.errors import InputError
 from lrprop.module import AlignmentModule
 
-TOOLS = {"synth": generate}
+TOOLS: dict[str, Callable[..., Any]] = {"synth": generate, "benchmark": benchmark}
 LAST = Path("checkpoints/last.ckpt")
 Monitor = Literal[
     "kendalls_tau", "phase_progression", "phase_classification@100", "ap@5", "dtw_accuracy", "canonical_error"
