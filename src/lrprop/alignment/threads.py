@@ -45,13 +45,13 @@ def over_pairs(run: Callable[[int, int], None], pairs: int, seconds: float) -> N
             run(*chunk)
 
     # The caller works too: one thread less to wake, and none to wait for where the others are slow to start.
-    helpers = [_threads(threads - 1).submit(work) for _ in range(threads - 1)]
+    others = [_threads(threads - 1).submit(work) for _ in range(threads - 1)]
     try:
         work()
     finally:
-        wait(helpers)
-    for helper in helpers:
-        helper.result()
+        wait(others)
+    for other in others:
+        other.result()
 
 
 @cache
