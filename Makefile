@@ -30,6 +30,7 @@ FIT = $(BIN)/lrprop fit $(LAYERS:%=--config experiments/%.yaml) --data.root "$(R
 	--seed_everything $(SEED) --trainer.devices $(DEVICES) $(if $(EPOCHS),--trainer.max_epochs $(EPOCHS)) \
 	$(if $(filter wandb,$(LOGGER)),--wandb) $(ARGS)
 
+# What make benchmark fills: a file of experiments/benchmarks
 GRID ?= penn_poses
 
 .PHONY: train benchmark test test-cudasim setup lint clean help
