@@ -102,7 +102,7 @@ def benchmark(
     runner = _Runner(spec, Path(root or spec.root), runs / grid.stem, experiments)
     book = _Table(table or Path("docs/results") / f"{grid.stem}.csv")
     cells = spec.cells()
-    missing = [cell for cell in cells if not book.holds(cell, runner.config(cell))]
+    missing = [cell for cell in cells if not book.holds(cell, runner.configs[cell])]
     failed: list[Cell] = []
     with _progress() as progress, ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
         bar = progress.add_task(grid.stem, total=len(cells), completed=len(cells) - len(missing))
@@ -112,7 +112,7 @@ def benchmark(
             if outcome is None:
                 failed.append(cell)
             else:
-                book.add(cell, runner.config(cell), outcome)
+                book.add(cell, runner.configs[cell], outcome)
             progress.advance(bar)
     Console().print(f"{len(cells) - len(failed)} of {len(cells)} cells are in [bold]{book.file}[/bold]")
     if failed:
@@ -130,6 +130,7 @@ def _read_grid(file: Path) -> Grid:
 class _Runner:
     def __init__(self, grid: Grid, root: Path, folder: Path, experiments: Path) -> None:
         self.grid, self.root, self.folder, self.experiments = grid, root, folder, experiments
+        self.configs = {cell: self._config(cell) for cell in grid.cells()}
 
     def layers(self, cell: Cell) -> list[Path]:
         """The YAML files of a cell, later ones over earlier ones."""
@@ -150,14 +151,14 @@ class _Runner:
             **self.grid.action_options.get(cell.action, {}),
         }
 
-    def config(self, cell: Cell) -> str:
+    def _config(self, cell: Cell) -> str:
         """What decides a cell's result, in twelve hexadecimal digits."""
         texts = [file.read_text() for file in self.layers(cell)]
         return hashlib.sha256(json.dumps([texts, self.options(cell)]).encode()).hexdigest()[:12]
 
     def log(self, cell: Cell) -> Path:
         """What its process printed."""
-        return self.folder / f"{cell.name}-{self.config(cell)}.log"
+        return self.folder / f"{cell.name}-{self.configs[cell]}.log"
 
     def run(self, cell: Cell) -> _Outcome | None:
         """Train a cell, or go on with it; None where that failed."""

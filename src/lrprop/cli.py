@@ -246,15 +246,15 @@ def main(args: list[str] | None = None) -> int:
     Returns:
         The exit status: 0, 2 after bad input, which was told in one line, or 130 after an interruption.
     """
-    tool = (sys.argv[1:] if args is None else args)[:1]
+    words = sys.argv[1:] if args is None else args
     logging.basicConfig(
         level=logging.WARNING, format="%(message)s", handlers=[RichHandler(show_time=False, show_path=False)]
     )
     logging.getLogger("lrprop").setLevel(logging.INFO)
     _silence()
     try:
-        if tool and tool[0] in TOOLS:
-            auto_cli(TOOLS[tool[0]], args=(sys.argv[1:] if args is None else args)[1:], as_positional=True)
+        if words and words[0] in TOOLS:
+            auto_cli(TOOLS[words[0]], args=words[1:], as_positional=True)
         else:
             AlignmentCLI(
                 AlignmentModule,

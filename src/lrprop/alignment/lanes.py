@@ -168,12 +168,12 @@ def shift_down(typing: Any, lanes: Any) -> Any:
     return lanes(lanes), build
 
 
-def _binary(function: Any, of_floats: Callable[..., Any], of_integers: Callable[..., Any]) -> None:
-    """Give two kinds of lanes the operator or function."""
+def _binary(function: Any, of_floats: Callable[..., Any], of_integers: Callable[..., Any] | None = None) -> None:
+    """Give lanes of floats, and of integers where that is told, the operator or function."""
 
     @intrinsic
     def compute(typing: Any, a: Any, b: Any) -> Any:
-        emit = of_floats if a.is_float else of_integers
+        emit = of_integers if of_integers and not a.is_float else of_floats
 
         def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             return emit(builder, *values)
@@ -182,7 +182,7 @@ def _binary(function: Any, of_floats: Callable[..., Any], of_integers: Callable[
 
     @overload(function, inline="always", strict=False)
     def typed(a: Any, b: Any) -> Any:
-        if isinstance(a, Lanes) and a == b:
+        if isinstance(a, Lanes) and a == b and (a.is_float or of_integers):
             return lambda a, b: compute(a, b)
         return None
 
@@ -202,8 +202,8 @@ def minimum(a: Any, b: Any) -> Any:
 
 _binary(operator.add, lambda b, x, y: b.fadd(x, y, flags=_CONTRACT), lambda b, x, y: b.add(x, y))
 _binary(operator.sub, lambda b, x, y: b.fsub(x, y, flags=_CONTRACT), lambda b, x, y: b.sub(x, y))
-_binary(operator.mul, lambda b, x, y: b.fmul(x, y, flags=_CONTRACT), lambda b, x, y: b.mul(x, y))
-_binary(operator.truediv, lambda b, x, y: b.fdiv(x, y), lambda b, x, y: b.sdiv(x, y))
+_binary(operator.mul, lambda b, x, y: b.fmul(x, y, flags=_CONTRACT))
+_binary(operator.truediv, lambda b, x, y: b.fdiv(x, y))
 _binary(
     maximum,
     lambda b, x, y: b.select(b.fcmp_ordered(">", x, y), x, y),

@@ -162,24 +162,25 @@ def soft_align_pairs(
     above, exponents = np.empty(columns, rows.dtype), np.empty(columns, np.int64)
     below = np.empty(columns, rows.dtype)
     for b in range(start, stop):
+        if not pending[b]:
+            continue
         n, m = lengths[b]
         peak = _peak(cost[b], n, m, slack[b], cost_tile)
         reach = peak * (n + m) * _LOG2_E * 2.0**-room
-        suffices = rows.itemsize == 8 or (reach <= gamma and n + m <= _LONG) or not peak < inf
-        if not (pending[b] and suffices):
+        if not (rows.itemsize == 8 or (reach <= gamma and n + m <= _LONG) or not peak < inf):
             continue
         pending[b] = False
         if peak < inf:
             memory, raised = (rows, tile, above, exponents, weights), max(gamma, reach)
-            _weigh_paths(cost[b], n, m, slack[b], open_begin, raised, room, *memory)
+            stored = _weigh_paths(cost[b], n, m, slack[b], open_begin, raised, room, *memory)
             value[b] = _soft_end(n, m, slack[b], open_end, raised, above, exponents, below)
+            if len(alignment):
+                _share_paths(alignment[b], n, m, slack[b], rows, tile, below, weights, stored)
         else:
             value[b] = math.nan
-        if len(alignment) and peak < inf:
-            _share_paths(alignment[b], n, m, slack[b], rows, tile, below, weights)
-        elif len(alignment):
-            alignment[b] = 0
-            alignment[b, :n, :m] = math.nan
+            if len(alignment):
+                alignment[b] = 0
+                alignment[b, :n, :m] = math.nan
 
 
 @njit(nogil=True, error_model="numpy")
@@ -196,8 +197,12 @@ def _weigh_paths(
     above: np.ndarray,
     exponents: np.ndarray,
     weights: np.ndarray,
-) -> None:
-    """Forward: the weights of the last row stay in `above`, what `_share_paths` needs in `weights`, if it has room."""
+) -> int:
+    """Forward: leaves the weights of the last row in `above`; in `weights`, if it has room, what `_share_paths` needs.
+
+    Returns:
+        Where in `weights` the next number would go.
+    """
     least = -(8 << room)
     above[:] = 1
     exponents[:] = -1 if open_begin else least
@@ -211,6 +216,7 @@ def _weigh_paths(
             rows, begin, end, height - 1, -_LOG2_E / gamma, room, tile, above, exponents, weights, position
         )
         exponents[LANES + end - height + 1 :] = least
+    return position
 
 
 @njit(nogil=True, error_model="numpy")
@@ -304,12 +310,9 @@ def _share_paths(
     tile: np.ndarray,
     below: np.ndarray,
     weights: np.ndarray,
+    position: int,
 ) -> None:
     """Backward: the share of all paths through each cell, from the shares that its predecessors have in its weight."""
-    position = 0
-    for top in range(0, n, LANES):
-        begin, end = _steps(top, min(LANES, n - top), n, m, slack)
-        position += 2 * LANES * (end - begin)
     for top in range((n - 1) // LANES * LANES, -1, -LANES):
         height = min(LANES, n - top)
         begin, end = _steps(top, height, n, m, slack)

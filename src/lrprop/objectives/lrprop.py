@@ -10,7 +10,7 @@ from lrprop.alignment import dtw, pairwise_distances, soft_dtw
 from lrprop.batch import Views
 from lrprop.errors import InputError
 from lrprop.objectives.pairs import ViewPairs, select_pairs, view_pairs
-from lrprop.objectives.priors import log_match_probabilities, log_position_prior, mean_divergence
+from lrprop.objectives.priors import position_divergence
 
 
 class LRProp(nn.Module):
@@ -107,10 +107,7 @@ class LRProp(nn.Module):
         return (self._divergence(pairs, expected) + self._divergence(pairs.swapped(), other_expected)) / 2
 
     def _divergence(self, pairs: ViewPairs, expected: Tensor) -> Tensor:
-        similarity = pairs.z @ pairs.other_z.mT
-        log_p = log_match_probabilities(similarity, pairs.other_mask, self.temperature)
-        log_q = log_position_prior(expected.to(log_p), pairs.other_steps.to(log_p), pairs.other_mask, self.variance)
-        return mean_divergence(log_q, log_p, pairs.mask)
+        return position_divergence(pairs, expected, self.temperature, self.variance)
 
     def _first_matches(self, pairs: ViewPairs, cost: Tensor) -> tuple[Tensor, Tensor]:
         lengths = pairs.real_frames()

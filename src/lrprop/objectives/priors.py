@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lrprop.objectives.pairs import ViewPairs
+
 # Stands in for minus infinity in logits: exp of it is 0 from float32 on, and its differences stay finite.
 _MASKED_LOGIT = -1e9
 
@@ -52,6 +54,23 @@ def mean_divergence(log_q: Tensor, log_p: Tensor, mask: Tensor) -> Tensor:
     """
     divergence = (log_q.exp() * (log_q - log_p)).sum(-1)
     return (divergence * mask).sum(-1) / mask.sum(-1)
+
+
+def position_divergence(pairs: ViewPairs, expected: Tensor, temperature: float, variance: float) -> Tensor:
+    """KL from where each frame is expected in the other view to where its embedding finds it (LRProp, Eq. 1-3).
+
+    Args:
+        pairs: B pairs of views.
+        expected: (B, T), the step in the other video where each frame of the first view is expected.
+        temperature: tau > 0.
+        variance: sigma^2 > 0, in squared steps.
+
+    Returns:
+        (B,) in nats, not negative.
+    """
+    log_p = log_match_probabilities(pairs.z @ pairs.other_z.mT, pairs.other_mask, temperature)
+    log_q = log_position_prior(expected.to(log_p), pairs.other_steps.to(log_p), pairs.other_mask, variance)
+    return mean_divergence(log_q, log_p, pairs.mask)
 
 
 def masked_log_softmax(logits: Tensor, mask: Tensor) -> Tensor:

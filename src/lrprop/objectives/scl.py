@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lrprop.batch import Views
 from lrprop.objectives.pairs import ViewPairs, both_directions, select_pairs, view_pairs
-from lrprop.objectives.priors import log_match_probabilities, log_position_prior, masked_log_softmax, mean_divergence
+from lrprop.objectives.priors import log_position_prior, masked_log_softmax, mean_divergence, position_divergence
 
 # CARL's released code: what is added to a probability before its logarithm, and the weight of a padded frame.
 _EPSILON = 1e-6
@@ -49,12 +49,10 @@ class SCL(nn.Module):
         """
         same, _ = view_pairs(views.video)
         pairs = select_pairs(z, views, both_directions(same), "same video")
-        log_q = log_position_prior(pairs.steps.to(z), pairs.other_steps.to(z), pairs.other_mask, self.variance)
-        similarity = pairs.z @ pairs.other_z.mT
         if not self.carl_epsilon:
-            log_p = log_match_probabilities(similarity, pairs.other_mask, self.temperature)
-            return {"loss": mean_divergence(log_q, log_p, pairs.mask).mean()}
-        log_p = self._carl_log_probabilities(similarity, pairs, z[~views.mask])
+            return {"loss": position_divergence(pairs, pairs.steps, self.temperature, self.variance).mean()}
+        log_q = log_position_prior(pairs.steps.to(z), pairs.other_steps.to(z), pairs.other_mask, self.variance)
+        log_p = self._carl_log_probabilities(pairs.z @ pairs.other_z.mT, pairs, z[~views.mask])
         real_frames = pairs.mask.sum(1)
         return {"loss": (mean_divergence(log_q, log_p, pairs.mask) * real_frames).sum() / real_frames.sum()}
 
