@@ -413,22 +413,23 @@ def _exp2_coefficients(degree: int) -> list[float]:
         return [1.0, *map(float, powers)]
 
 
-# The first degrees whose error is below the rounding of the type.
-_EXP2 = {32: _exp2_coefficients(6), 64: _exp2_coefficients(12)}
+# By the bits of the fraction and of what is kept of the result. Where both are the same, the first degree whose error
+# is below the rounding of the type; float64 for the sake of float32 errs by 2e-12, little enough for products of many.
+_EXP2 = {(32, 32): _exp2_coefficients(6), (64, 64): _exp2_coefficients(12), (64, 32): _exp2_coefficients(8)}
 
 
 @intrinsic
-def exp2(typing: Any, fraction: Any) -> Any:
-    """2 ** fraction for fractions in [-1/2, 1/2], to the last digit or two."""
+def exp2(typing: Any, fraction: Any, kept: Any) -> Any:
+    """2 ** fraction for fractions in [-1/2, 1/2], exact enough for a product that is kept as numbers like `kept`."""
 
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        (x,) = values
-        *rest, result = (_constant(fraction, c) for c in _EXP2[fraction.number.bitwidth])
+        x, _ = values
+        *rest, result = (_constant(fraction, c) for c in _EXP2[fraction.number.bitwidth, kept.number.bitwidth])
         for coefficient in reversed(rest):
             result = builder.fadd(builder.fmul(result, x, flags=_CONTRACT), coefficient, flags=_CONTRACT)
         return result
 
-    return fraction(fraction), build
+    return fraction(fraction, kept), build
 
 
 def _transposed(builder: ir.IRBuilder, rows: list[ir.Value]) -> list[ir.Value]:

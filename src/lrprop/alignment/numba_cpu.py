@@ -6,6 +6,7 @@ Every thread keeps its scratch memory: fresh pages would cost more than the recu
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import numpy as np
 import torch
@@ -68,22 +69,21 @@ def soft_dtw_backward(tape: Tensor, limits: PathLimits, grad: Tensor, shape: tor
 
 def _soft_align(cost: Tensor, limits: PathLimits, gamma: float, alignment: np.ndarray) -> Tensor:
     """The values, and the soft alignments unless `alignment` is empty."""
-    value, pending = np.empty(len(cost)), np.ones(len(cost), np.bool_)
-    arrays, ends = _arrays(cost, limits), (limits.open_begin, limits.open_end)
+    value, pending = torch.empty(len(cost), dtype=cost.dtype), np.ones(len(cost), np.bool_)
+    arrays, outputs = (*_arrays(cost, limits), limits.open_begin, limits.open_end), (value.numpy(), pending, alignment)
     strips, steps = -(-cost.shape[1] // LANES), cost.shape[2] + 2 * LANES
     scratch = 2 * LANES * strips * steps if len(alignment) else LANES
-    # What float32 does not suffice for stays pending, and is done in float64.
-    for dtype in (np.dtype(np.float32), np.dtype(np.float64)):
-        if dtype.itemsize < alignment.itemsize or not pending.any():
-            continue
 
-        def run(start: int, stop: int, dtype: np.dtype = dtype) -> None:
-            memory = np.empty(LANES * (LANES + steps), dtype), _scratch(scratch, alignment.dtype)
-            room = ROOM[dtype.itemsize]
-            soft_align_pairs(*arrays, *ends, gamma, room, value, pending, alignment, *memory, start, stop)
+    def run(dtype: type[np.floating], room: int, start: int, stop: int) -> None:
+        memory = np.empty(LANES * (LANES + steps), dtype), _scratch(scratch, alignment.dtype)
+        soft_align_pairs(*arrays, gamma, room, *outputs, *memory, start, stop)
 
-        over_pairs(run, len(cost), cost.numel() * _SECONDS_PER_CELL)
-    return torch.from_numpy(value).to(cost.dtype)
+    seconds = cost.numel() * _SECONDS_PER_CELL
+    if cost.dtype == torch.float32:
+        over_pairs(partial(run, np.float32, ROOM[4]), len(cost), seconds)
+    if pending.any():  # what float32 did not suffice for
+        over_pairs(partial(run, np.float64, ROOM[8]), len(cost), seconds)
+    return value
 
 
 def _arrays(cost: Tensor, limits: PathLimits) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -265,7 +265,7 @@ def _weigh_strip(
                 store(weights, position, narrow(first, stored) / everything)
                 store(weights, position + LANES, narrow(second, stored) / everything)
                 position += 2 * LANES
-            weight = total * exp2(narrow(logarithm - whole, one))
+            weight = total * exp2(narrow(logarithm - whole, one), stored)
             left = mantissa_of(weight)
             left_exponent = maximum(top + narrow(whole, none) + exponent_of(weight), none)
             above[LANES + t0 + u - last] = lane(left, last)
