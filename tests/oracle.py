@@ -541,3 +541,16 @@ def tcn_oracle(
         if losses:
             per_view.append(_mean(losses))
     return _mean(per_view)
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def crc32c_oracle(data: bytes) -> int:
+    """CRC-32C by its definition: division by the polynomial, one bit at a time."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0x82F63B78 if crc & 1 else crc >> 1
+    return crc ^ 0xFFFFFFFF
