@@ -41,6 +41,7 @@ $(if $(findstring |$(ACTION)|,$(ACTIONS:%=|%|)),,$(error unknown ACTION=$(ACTION
 $(if $(findstring |$(METHOD)|,$(METHODS:%=|%|)),,$(error unknown METHOD=$(METHOD); known: $(METHODS)))
 $(if $(findstring |$(LOGGER)|,|csv| |wandb|),,$(error unknown LOGGER=$(LOGGER); known: csv wandb))
 $(if $(DATA),,$(if $(filter custom,$(ACTION)),$(error ACTION=custom needs DATA=<a folder of your videos>)))
+$(if $(DATA),,$(if $(filter all,$(ACTION)),$(error ACTION=all needs DATA=<the root of Penn Action>)))
 endif
 
 train: setup ## learn an action and show an alignment: ACTION, METHOD, DATA, EPOCHS, SEED, NAME, LOGGER, DEVICES, ARGS

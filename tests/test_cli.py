@@ -59,12 +59,14 @@ def pose_run(penn_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 def test_fit_writes_a_whole_run_directory(pose_run: Path) -> None:
     rows = json.loads((pose_run / "metrics.json").read_text())
-    assert rows.keys() == {"final", "untrained", "time_only", "raw"}
+    assert rows.keys() == {"final", "untrained", "time_only", "raw", "raw_window"}
     fractions = {f"phase_classification@{percent}" for percent in (5, 10, 25, 50, 75, 100)}
     aps = {f"ap@{k}" for k in (1, 5, 10, 15, 20, 25, 30)}
     for row in rows.values():
-        assert row.keys() >= {"kendalls_tau", "phase_progression", "dtw_accuracy", *fractions, *aps}
+        trimmed = {"kendalls_tau", "phase_progression", "dtw_accuracy", "dtw_accuracy_open", *fractions, *aps}
+        assert row.keys() >= {*trimmed, *(f"loose/{name}" for name in trimmed)}
         assert 0 < row["dtw_accuracy"] <= 1
+        assert row["loose/dtw_accuracy"] != row["dtw_accuracy"]
     assert rows["final"] != rows["untrained"]
     for name in ("config.yaml", "metrics.csv", "alignment.png", "alignment.mp4", "checkpoints/last.ckpt"):
         assert (pose_run / name).stat().st_size > 0, name
@@ -127,7 +129,7 @@ def test_videos_train_through_the_feature_bank(video_folder: Path, tmp_path: Pat
     rows = json.loads((tmp_path / "a/metrics.json").read_text())
     assert all(0 <= row["canonical_error"] < 1 for row in rows.values())
     assert (tmp_path / "a/checkpoints/best.ckpt").is_file()
-    assert any(row["tune/kendalls_tau"] for row in history(tmp_path / "a"))
+    assert any(row["tune/kendalls_tau"] and row["tune/loose/canonical_error"] for row in history(tmp_path / "a"))
 
 
 def test_videos_without_labels_train(video_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -47,9 +47,11 @@ class EmbeddedVideo:
         embeddings: (n, D) float, one row a frame.
         labels: (n,) int64 phases, -1 where a frame has none; None for a video without labels.
         truth: (n,) float in [0, 1], the canonical time of each frame; None where it is not known.
+        action: what it shows; only videos of one action are compared.
     """
 
     id: str
     embeddings: np.ndarray
     labels: np.ndarray | None = None
     truth: np.ndarray | None = None
+    action: str = ""

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
 
-from lrprop.benchmark import benchmark
+from lrprop.benchmark import benchmark, tables
 from lrprop.callbacks import (
     EmbeddingWriter,
     Evaluation,
@@ -40,10 +40,16 @@ from lrprop.data.synthetic import generate
 from lrprop.errors import InputError
 from lrprop.module import AlignmentModule
 
-TOOLS: dict[str, Callable[..., Any]] = {"synth": generate, "benchmark": benchmark}
+TOOLS: dict[str, Callable[..., Any]] = {"synth": generate, "benchmark": benchmark, "tables": tables}
 LAST = Path("checkpoints/last.ckpt")
 Monitor = Literal[
-    "kendalls_tau", "phase_progression", "phase_classification@100", "ap@5", "dtw_accuracy", "canonical_error"
+    "kendalls_tau",
+    "phase_progression",
+    "phase_classification@100",
+    "ap@5",
+    "dtw_accuracy",
+    "loose/dtw_accuracy_open",
+    "canonical_error",
 ]
 
 
@@ -55,6 +61,7 @@ class AlignmentCLI(LightningCLI):
         parser.add_argument("--name", default="run", help="name of the run, and of its folder")
         parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of all runs")
         parser.add_argument("--resume", action="store_true", help="continue the run of this name from its last epoch")
+        parser.add_argument("--floors", type=bool, default=True, help="judge what needs no training, too")
         parser.add_argument("--wandb", action="store_true", help="log to Weights & Biases besides metrics.csv")
         parser.add_argument(
             "--monitor", type=Monitor, default="kendalls_tau", help="metric on tune that chooses the best epoch"
@@ -163,7 +170,7 @@ class AlignmentCLI(LightningCLI):
     def before_fit(self) -> None:
         """The rows of the report that need no training."""
         self.report = Report(self.folder)
-        if not self.options.resume:
+        if self.options.floors and not self.options.resume:
             self.trainer.validate(self.model, self.datamodule, verbose=False)
             floors = floor_rows(self.evaluation, self.datamodule, self.model)
             self.report.add(**floors, untrained=self.evaluation.results["val"])

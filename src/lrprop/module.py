@@ -68,8 +68,12 @@ class AlignmentModule(pl.LightningModule):
             ) from error
 
     def validation_step(self, views: Views, batch_index: int, dataloader_idx: int = 0) -> Tensor:
-        """The embeddings of a whole video, (1, n, D); `callbacks.evaluation` gathers them."""
-        return self(views)
+        """The embeddings of a whole video, (1, n, D); `callbacks.evaluation` gathers them.
+
+        In full precision whatever training used: rounding would tie neighbours and move paths.
+        """
+        with torch.autocast(self.device.type, enabled=False):
+            return self(views)
 
     test_step = predict_step = validation_step
 

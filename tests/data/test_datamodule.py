@@ -34,9 +34,10 @@ def test_pixels_become_batches_of_views(video_folder: Path) -> None:
 def test_evaluation_sees_whole_videos_in_id_order(penn_folder: Path) -> None:
     data = AlignmentDataModule(penn_folder, "squat", tune_fraction=0.3)
     data.setup()
-    assert data.evaluated_splits == ["train", "val", "tune"]
-    for split, loader in zip(data.evaluated_splits, data.val_dataloader(), strict=True):
-        for video, views in zip(data.split(split), loader, strict=True):
+    loaders = dict(zip(data.evaluated_sets, data.val_dataloader(), strict=True))
+    assert list(loaders) == ["train", "val", "tune", "val/loose", "tune/loose"]
+    for split in ("train", "val", "tune"):
+        for video, views in zip([v for v in data.videos if v.split == split], loaders[split], strict=True):
             assert views.mask.all()
             assert views.frames.shape[:2] == (1, video.n)
     assert [video.id for video in data.videos] == sorted(video.id for video in data.videos)
@@ -68,3 +69,11 @@ def test_too_many_videos_a_batch(penn_folder: Path) -> None:
         AlignmentDataModule(penn_folder, "squat", videos_per_batch=5).setup()
     with pytest.raises(InputError, match="videos_per_batch=1"):
         AlignmentDataModule(penn_folder, "squat", videos_per_batch=1)
+
+
+def test_every_action_needs_a_batch_of_videos(penn_folder: Path) -> None:
+    videos = AlignmentDataModule(penn_folder, "all", videos_per_batch=4)
+    videos.setup()
+    assert {video.action for video in videos.videos} == {"squat"}
+    with pytest.raises(InputError, match=r"videos_per_batch=5, but .* has 4 training videos of squat"):
+        AlignmentDataModule(penn_folder, "all", videos_per_batch=5).setup()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
-from lrprop.data.penn_action import ACTIONS, UNUSED_ACTIONS, read_penn_action
+from lrprop.data.penn_action import ACTIONS, ALL, UNUSED_ACTIONS, read_penn_action
 from lrprop.errors import InputError
 
 N = 6
@@ -185,3 +185,14 @@ def test_every_spelling_in_the_annotations_is_known(penn: Path) -> None:
     files = sorted((penn / "labels").glob("*.mat"))
     spellings = {str(loadmat(file, variable_names=["action"])["action"].item()) for file in files}
     assert spellings == {*ACTIONS, *UNUSED_ACTIONS}
+
+
+def test_all_actions_at_once_and_each_video_says_which(tmp_path: Path) -> None:
+    for id, action in {"0001": "bowl", "0002": "squat", "0003": "jump_rope"}.items():
+        write(tmp_path, id, annotation(action=action))
+    write_phases(tmp_path, np.arange(N), id="0002")
+    videos = read_penn_action(tmp_path, ALL)
+    assert [(video.id, video.action, video.labels is not None) for video in videos] == [
+        ("0001", "bowl", False),
+        ("0002", "squat", True),
+    ]

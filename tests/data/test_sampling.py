@@ -56,7 +56,7 @@ def test_crop_is_a_part_and_whole_is_all() -> None:
 
 @pytest.mark.parametrize(("videos", "per_batch"), [(6, 2), (7, 2), (7, 3), (2, 2)])
 def test_an_epoch_holds_every_video_in_groups_of_different_ones(videos: int, per_batch: int) -> None:
-    batches = VideoBatches(videos, per_batch, seed=0, epoch=lambda: 4)
+    batches = VideoBatches(["wave"] * videos, per_batch, seed=0, epoch=lambda: 4)
     groups = list(batches)
     assert len(groups) == len(batches) == math.ceil(videos / per_batch)
     assert {video for group in groups for _, video in group} == set(range(videos))
@@ -67,8 +67,26 @@ def test_an_epoch_holds_every_video_in_groups_of_different_ones(videos: int, per
 
 def test_order_depends_on_seed_and_epoch_only() -> None:
     def order(seed: int, epoch: int) -> list[int]:
-        return [video for group in VideoBatches(20, 2, seed, lambda: epoch) for _, video in group]
+        return [video for group in VideoBatches(["wave"] * 20, 2, seed, lambda: epoch) for _, video in group]
 
     assert order(0, 1) == order(0, 1)
     assert order(0, 1) != order(0, 2)
     assert order(0, 1) != order(1, 1)
+
+
+def test_a_group_holds_videos_of_one_action_and_an_epoch_mixes_the_actions() -> None:
+    actions = ["wave"] * 7 + ["bow"] * 4 + ["nod"] * 2
+    batches = VideoBatches(actions, 2, seed=0, epoch=lambda: 1)
+    groups = [[video for _, video in group] for group in batches]
+    assert len(groups) == len(batches) == 4 + 2 + 1
+    assert {video for group in groups for video in group} == set(range(len(actions)))
+    shown = [{actions[video] for video in group} for group in groups]
+    assert all(len(names) == 1 for names in shown)
+    assert sorted(map(str, shown)) != list(map(str, shown)), "the actions come one after the other"
+
+
+def test_an_action_is_ordered_as_if_it_were_alone() -> None:
+    """What another seed or machine trained on one action stays what it was."""
+    order = np.random.default_rng((3, 5)).permutation(7)
+    expected = [*order.tolist(), int(order[0])]
+    assert [video for group in VideoBatches(["bow"] * 7, 2, 3, lambda: 5) for _, video in group] == expected

@@ -12,11 +12,13 @@ from lrprop.metrics import evaluate
 from lrprop.metrics.functional import (
     alignment_scores,
     average_precision_at_k,
+    dtw_accuracy,
     kendalls_tau,
     phase_classification,
     phase_progression,
 )
 from tests.metrics.embedded_samples import perfect_samples, random_samples
+from tests.oracle import path_scores_oracle
 
 KEYS = [
     "kendalls_tau",
@@ -25,6 +27,7 @@ KEYS = [
     *(f"phase_classification@{percent}" for percent in (5, 10, 25, 50, 75, 100)),
     *(f"ap@{k}" for k in (1, 5, 10, 15, 20, 25, 30)),
     "dtw_accuracy",
+    "dtw_accuracy_open",
     "canonical_error",
 ]
 LABEL_KEYS = set(KEYS) - {"kendalls_tau", "kendalls_tau_undefined", "canonical_error"}
@@ -44,7 +47,8 @@ def _without(videos: list[EmbeddedVideo], field: str) -> list[EmbeddedVideo]:
 def test_the_names_and_the_values_of_a_perfect_embedding() -> None:
     values = evaluate(perfect_samples(6).videos(), perfect_samples(5, seed=1).videos())
     assert list(values) == KEYS
-    assert [values[key] for key in ("kendalls_tau", "dtw_accuracy", "ap@1", "phase_classification@100")] == [1] * 4
+    ones = ("kendalls_tau", "dtw_accuracy", "dtw_accuracy_open", "ap@1", "phase_classification@100")
+    assert [values[key] for key in ones] == [1] * 5
     assert values["kendalls_tau_undefined"] == values["canonical_error"] == 0
 
 
@@ -65,6 +69,28 @@ def test_every_value_is_that_of_its_function(grid: bool, dtype: str) -> None:
     assert values["phase_progression"] == phase_progression(*sides)
     scores = alignment_scores(val.embeddings, val.labels, val.truths)
     assert (values["dtw_accuracy"], values["canonical_error"]) == scores
+    assert values["dtw_accuracy_open"] == dtw_accuracy(val.embeddings, val.labels, open_begin=True, open_end=True)
+
+
+def test_open_ends_leave_out_what_only_the_second_video_shows() -> None:
+    """Cut clips of one walk: fixed ends must join their ends, open ones find a clip within the whole walk."""
+    walk = perfect_samples(1).videos()[0]
+    middle = replace(
+        walk, id="middle", **{name: getattr(walk, name)[5:8] for name in ("embeddings", "labels", "truth")}
+    )
+    values = evaluate([walk], [walk, middle])
+    assert values["dtw_accuracy"] == pytest.approx(4 / 12)
+    # All of the walk goes into its middle in the other direction, where open ends change nothing.
+    assert values["dtw_accuracy_open"] == pytest.approx((1 + 4 / 12) / 2)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_accuracy_with_open_ends_is_the_oracles(seed: int) -> None:
+    samples = random_samples(seed, 6, missing=0.1)
+    expected = path_scores_oracle(samples.embeddings, samples.labels, samples.truths, (True, True))[0]
+    values = evaluate(samples.videos(), samples.videos())
+    assert values["dtw_accuracy_open"] == pytest.approx(expected, abs=1e-12)
+    assert values["dtw_accuracy_open"] != values["dtw_accuracy"]
 
 
 def test_videos_are_taken_in_id_order() -> None:

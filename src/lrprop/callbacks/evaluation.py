@@ -1,4 +1,4 @@
-"""Every metric of the paper, whenever Lightning validates or tests."""
+"""Every metric of the paper, trimmed and loose, whenever Lightning validates or tests."""
 
 from __future__ import annotations
 
@@ -12,20 +12,25 @@ from torch import Tensor
 
 from lrprop.batch import EmbeddedVideo, Views
 from lrprop.data import AlignmentDataModule
-from lrprop.data.video import Video
+from lrprop.data.datasets import WholeVideos
+from lrprop.data.video import Split, Video
 from lrprop.metrics import evaluate
 
 logger = logging.getLogger("lrprop")
 
+Metrics = dict[str, float | None]
 ON_THE_BAR = ("kendalls_tau", "dtw_accuracy")
 
 
 class Evaluation(pl.Callback):
     """Collects the embeddings of whole videos and turns them into metrics, logged as "val/..." and "tune/...".
 
+    Every metric stands under its name for the videos as they are, and as "loose/..." for their loose clips
+    (`lrprop.data.loose`), beside the same training videos; phase classification there with all of them only.
+
     Attributes:
-        embedded: the videos of each split after the last pass.
-        results: the metrics of each evaluated split after the last pass; None where a metric is not defined.
+        embedded: the videos of each of the data module's evaluated sets after the last pass.
+        results: the metrics of each held-out split after the last pass; None where a metric is not defined.
 
     Args:
         stride: frame stride of Kendall's tau and AP@K; beside 1 the paper's field uses 2 for Penn Action, 5 for
@@ -35,14 +40,39 @@ class Evaluation(pl.Callback):
     def __init__(self, stride: int = 1) -> None:
         self.stride = stride
         self._told: set[str] = set()
+        self._sets: list[tuple[str, WholeVideos]] = []
         self.embedded: dict[str, list[EmbeddedVideo]] = {}
-        self.results: dict[str, dict[str, float | None]] = {}
+        self.results: dict[str, Metrics] = {}
 
-    def metrics_of(self, train: list[EmbeddedVideo], held_out: list[EmbeddedVideo]) -> dict[str, float | None]:
-        """The metrics of held-out videos beside the training videos; what cannot be computed is told once."""
+    def metrics_of(self, embedded: dict[str, list[EmbeddedVideo]], split: Split) -> Metrics:
+        """The metrics of a held-out split, trimmed and loose; what cannot be computed is told once.
+
+        Args:
+            embedded: the evaluated sets; "train", the split and its loose clips are read.
+            split: "val" or "tune".
+
+        Returns:
+            The metrics by name. Of several actions each is evaluated alone: its metrics stand under "<action>/<name>",
+            and their mean, over the actions where it is defined, under the name.
+        """
+        actions = sorted({video.action for video in embedded[split]})
+        by_action = {action: self._of_action(embedded, split, action) for action in actions}
+        if len(actions) == 1:
+            return by_action[actions[0]]
+        parts = {f"{action}/{name}": value for action in actions for name, value in by_action[action].items()}
+        return _mean_over_actions(list(by_action.values())) | parts
+
+    def _of_action(self, embedded: dict[str, list[EmbeddedVideo]], split: Split, action: str) -> Metrics:
+        train, trimmed, loose = (
+            [video for video in embedded[name] if video.action == action] for name in ("train", split, f"{split}/loose")
+        )
+        of_loose = self._evaluate(train, loose, fractions=(1.0,))
+        return self._evaluate(train, trimmed) | {f"loose/{name}": value for name, value in of_loose.items()}
+
+    def _evaluate(self, train: list[EmbeddedVideo], held_out: list[EmbeddedVideo], **options: Any) -> Metrics:
         with warnings.catch_warnings(record=True) as notices:
             warnings.simplefilter("always")
-            metrics = evaluate(train, held_out, tau_stride=self.stride, ap_stride=self.stride)
+            metrics = evaluate(train, held_out, tau_stride=self.stride, ap_stride=self.stride, **options)
         for notice in {str(notice.message) for notice in notices} - self._told:
             logger.warning(notice)
             self._told.add(notice)
@@ -50,7 +80,8 @@ class Evaluation(pl.Callback):
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forgets the last pass."""
-        self.embedded = {split: [] for split in _datamodule(trainer).evaluated_splits}
+        self._sets = list(_datamodule(trainer).evaluated_sets.items())
+        self.embedded = {name: [] for name, _ in self._sets}
 
     def on_validation_batch_end(
         self,
@@ -62,17 +93,13 @@ class Evaluation(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Keeps the embeddings of one whole video."""
-        split = _datamodule(trainer).evaluated_splits[dataloader_idx]
-        video = _datamodule(trainer).split(split)[int(batch.video)]
-        self.embedded[split].append(embedded_video(video, outputs[0]))
+        name, videos = self._sets[dataloader_idx]
+        self.embedded[name].append(embedded_video(videos.videos[int(batch.video)], batch.steps[0], outputs[0]))
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Computes and logs."""
-        self.results = {
-            split: self.metrics_of(self.embedded["train"], videos)
-            for split, videos in self.embedded.items()
-            if split != "train"
-        }
+        held_out: tuple[Split, ...] = ("val", "tune")
+        self.results = {split: self.metrics_of(self.embedded, split) for split in held_out if split in self.embedded}
         for split, metrics in self.results.items():
             for name, value in metrics.items():
                 defined = math.nan if value is None else value
@@ -83,9 +110,19 @@ class Evaluation(pl.Callback):
     on_test_epoch_end = on_validation_epoch_end
 
 
-def embedded_video(video: Video, embeddings: Tensor) -> EmbeddedVideo:
-    """A video with its embeddings (n, D), ready for the metrics."""
-    return EmbeddedVideo(video.id, embeddings.float().cpu().numpy(), video.labels, video.truth)
+def embedded_video(video: Video, steps: Tensor, embeddings: Tensor) -> EmbeddedVideo:
+    """The embeddings (T, D) of a video's frames at the steps (T,), with their labels and canonical times."""
+    shown = steps.cpu().numpy()
+    labels, truth = (None if track is None else track[shown] for track in (video.labels, video.truth))
+    return EmbeddedVideo(video.id, embeddings.float().cpu().numpy(), labels, truth, video.action)
+
+
+def _mean_over_actions(parts: list[Metrics]) -> Metrics:
+    def mean(name: str) -> float | None:
+        defined = [value for part in parts if (value := part.get(name)) is not None]
+        return sum(defined) / len(defined) if defined else None
+
+    return {name: mean(name) for part in parts for name in part}
 
 
 def _datamodule(trainer: pl.Trainer) -> AlignmentDataModule:

@@ -17,18 +17,19 @@ from lrprop.viz import Clip, draw_alignment, draw_poses, write_alignment_video
 def draw_val_pair(datamodule: AlignmentDataModule, embedded: list[EmbeddedVideo], folder: Path) -> None:
     """Writes `alignment.png` and `alignment.mp4` of the first two val videos in id order: a pair that nobody chose.
 
-    Where at least two videos have labels, it is the first two of those.
+    Where at least two videos have labels, it is the first two of those; both are of the first one's action.
 
     Args:
         datamodule: has the frames.
         embedded: the embedded val videos.
         folder: the run directory.
     """
-    if len(embedded) < 2:
+    # Sorted by (has no labels, id): False comes before True.
+    ordered = sorted(embedded, key=lambda video: (video.labels is None, video.id))
+    pair = [video for video in ordered if video.action == ordered[0].action][:2]
+    if len(pair) < 2:
         return
     videos = {video.id: video for video in datamodule.split("val")}
-    # Sorted by (has no labels, id): False comes before True.
-    pair = sorted(embedded, key=lambda video: (video.labels is None, video.id))[:2]
     first, second = (_clip(videos[video.id]) for video in pair)
     x, y = (torch.from_numpy(video.embeddings).double().unsqueeze(0) for video in pair)
     cost = pairwise_distances(x, y)

@@ -9,18 +9,28 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-Row = dict[str, float | None]
+from lrprop.callbacks.evaluation import Metrics
 
 # How a row is called in the table, in the order of the rows.
-ROWS = {"final": "trained", "untrained": "untrained", "raw": "raw input", "time_only": "time only"}
+ROWS = {
+    "final": "trained",
+    "untrained": "untrained",
+    "raw_window": "raw + time",
+    "raw": "raw input",
+    "time_only": "time only",
+}
+# All columns together fit the 80 characters of a plain terminal.
 COLUMNS = {
-    "phase_classification@100": "phase\nclass.@100",
-    "phase_progression": "phase\nprogress",
-    "kendalls_tau": "Kendall's\ntau",
+    "phase_classification@100": "phase\nclass.",
+    "phase_progression": "phase\nprogr.",
+    "kendalls_tau": "Kendall\ntau",
     "ap@5": "\nAP@5",
-    "dtw_accuracy": "DTW\naccuracy",
+    "dtw_accuracy": "DTW\nacc.",
+    "loose/dtw_accuracy": "loose\nDTW",
+    "loose/dtw_accuracy_open": "loose\nopen",
     "canonical_error": "time\nerror",
 }
+CAPTION = "all figures in %, on the val videos\nloose: DTW accuracy on clips cut and re-timed, ends fixed or open"
 
 
 class Report:
@@ -32,9 +42,9 @@ class Report:
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "metrics.json"
-        self.rows: dict[str, Row] = json.loads(self.file.read_text()) if self.file.is_file() else {}
+        self.rows: dict[str, Metrics] = json.loads(self.file.read_text()) if self.file.is_file() else {}
 
-    def add(self, **rows: Row) -> None:
+    def add(self, **rows: Metrics) -> None:
         """Adds rows by name and writes all of them."""
         self.rows |= rows
         self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -43,7 +53,7 @@ class Report:
         unfinished.replace(self.file)
 
 
-def show_table(rows: dict[str, Row], title: str) -> None:
+def show_table(rows: dict[str, Metrics], title: str) -> None:
     """Prints rows as a table of percentages, with a dash where a metric is not defined.
 
     Args:
@@ -51,7 +61,7 @@ def show_table(rows: dict[str, Row], title: str) -> None:
         title: stands over the table.
     """
     known = {key: name for key, name in COLUMNS.items() if any(key in row for row in rows.values())}
-    table = Table("", title=escape(title), caption="all figures in %, on the val videos")
+    table = Table("", title=escape(title), caption=CAPTION)
     for name in known.values():
         table.add_column(name, justify="right")
     for row, name in ROWS.items():

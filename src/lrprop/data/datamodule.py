@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 from typing import Literal
 
@@ -28,13 +30,14 @@ class AlignmentDataModule(pl.LightningDataModule):
 
     Args:
         root: a folder of videos, or the root of Penn Action; recognised by its layout.
-        action: the action, which chooses among the videos of Penn Action.
+        action: the action, which chooses among the videos of Penn Action, where "all" stands for all 13.
         num_frames: T, the frames of a training view.
         region: how long a part of a video a view is drawn from; see `TemporalSampling`.
         videos_per_batch: P, videos a batch, two views each.
         tune_fraction: share of the training videos held out as "tune", on which choices are made; 0 for none.
         val_fraction: share held out as "val" where the data set brings no split.
-        split_seed: seed of the splits that are drawn; apart from `seed`, so that runs share them.
+        split_seed: seed of the splits that are drawn and of the loose clips; apart from `seed`, so that runs share
+            them.
         seed: seed of the views.
         image_size: side of the square images, in pixels.
         pose_augmentation: random changes of poses.
@@ -90,10 +93,11 @@ class AlignmentDataModule(pl.LightningDataModule):
             val_fraction=self.val_fraction,
             tune_fraction=self.tune_fraction,
         )
-        if self.videos_per_batch > len(self.split("train")):
+        action, count = min(Counter(video.action for video in self.split("train")).items(), key=itemgetter(1))
+        if self.videos_per_batch > count:
             raise InputError(
-                f"data.videos_per_batch={self.videos_per_batch}, but {self.root} has {len(self.split('train'))} "
-                "training videos; lower it or add videos."
+                f"data.videos_per_batch={self.videos_per_batch}, but {self.root} has {count} training videos of "
+                f"{action}; lower it or add videos."
             )
         self.inputs: Inputs = PixelInputs(self.image_augmentation)
         if self.videos[0].poses is not None:
@@ -120,17 +124,30 @@ class AlignmentDataModule(pl.LightningDataModule):
         return [video for video in self.videos if video.split == name]
 
     @property
-    def evaluated_splits(self) -> list[Split]:
-        """The splits that evaluation embeds, in the order of the evaluation loaders."""
-        splits: list[Split] = ["train", "val", "tune"]
-        return [name for name in splits if self.split(name)]
+    def evaluated_sets(self) -> dict[str, WholeVideos]:
+        """What evaluation embeds, in the order of its loaders.
+
+        Each split by its name, and those held out from training a second time, loose, as "val/loose" and "tune/loose".
+        """
+        splits: tuple[Split, ...] = ("train", "val", "tune")
+        videos = {name: self.split(name) for name in splits if self.split(name)}
+        trimmed = {name: WholeVideos(videos[name], self.inputs) for name in videos}
+        loose = {
+            f"{name}/loose": WholeVideos(videos[name], self.inputs, self.split_seed)
+            for name in videos
+            if name != "train"
+        }
+        return trimmed | loose
 
     def train_dataloader(self) -> DataLoader[Views]:
         """Batches of 2P views."""
         videos = self.split("train")
         # Without a trainer, as in a notebook, there is only the first epoch.
         batches = VideoBatches(
-            len(videos), self.videos_per_batch, self.seed, lambda: self.trainer.current_epoch if self.trainer else 0
+            [video.action for video in videos],
+            self.videos_per_batch,
+            self.seed,
+            lambda: self.trainer.current_epoch if self.trainer else 0,
         )
         return DataLoader(
             TrainingViews(videos, self.inputs, self.sampling, self.seed),
@@ -141,8 +158,8 @@ class AlignmentDataModule(pl.LightningDataModule):
         )
 
     def val_dataloader(self) -> list[DataLoader[Views]]:
-        """Whole videos, one a batch; a loader for each of `evaluated_splits`."""
-        return [self._whole(self.split(name)) for name in self.evaluated_splits]
+        """Whole videos, one a batch; a loader for each of `evaluated_sets`."""
+        return [self._loader(videos) for videos in self.evaluated_sets.values()]
 
     def test_dataloader(self) -> list[DataLoader[Views]]:
         """As for validation: "val" is the paper's test split."""
@@ -150,7 +167,7 @@ class AlignmentDataModule(pl.LightningDataModule):
 
     def predict_dataloader(self) -> DataLoader[Views]:
         """Every video, whole."""
-        return self._whole(self.videos)
+        return self._loader(WholeVideos(self.videos, self.inputs))
 
-    def _whole(self, videos: list[Video]) -> DataLoader[Views]:
-        return DataLoader(WholeVideos(videos, self.inputs), collate_fn=join_views, num_workers=self.workers)
+    def _loader(self, videos: WholeVideos) -> DataLoader[Views]:
+        return DataLoader(videos, collate_fn=join_views, num_workers=self.workers)

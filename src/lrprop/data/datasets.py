@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from lrprop.batch import Views
 from lrprop.data.inputs import Inputs
+from lrprop.data.loose import loose_clip
 from lrprop.data.sampling import TemporalSampling
 from lrprop.data.video import Video
 
@@ -46,28 +47,32 @@ class TrainingViews(Dataset[Views]):
 
 
 class WholeVideos(Dataset[Views]):
-    """All frames of one video, for evaluation.
+    """All frames of one video, for evaluation, or those of its loose clip.
 
     Args:
         videos: the videos.
         inputs: the kind of input.
+        loose_seed: seed of the loose clips, see `lrprop.data.loose`; None for the videos as they are.
     """
 
-    def __init__(self, videos: Sequence[Video], inputs: Inputs) -> None:
-        self.videos, self.inputs = videos, inputs
+    def __init__(self, videos: Sequence[Video], inputs: Inputs, loose_seed: int | None = None) -> None:
+        self.videos, self.inputs, self.loose_seed = videos, inputs, loose_seed
 
     def __len__(self) -> int:
         """Number of videos."""
         return len(self.videos)
 
     def __getitem__(self, number: int) -> Views:
-        """One video, V = 1 and T = n."""
-        n = self.videos[number].n
+        """One video, V = 1; T = n, or the length of its loose clip."""
+        video = self.videos[number]
+        steps = torch.arange(video.n)
+        if self.loose_seed is not None:
+            steps = torch.from_numpy(loose_clip(video, self.loose_seed))
         return Views(
-            frames=self.inputs.plain(self.videos[number]).unsqueeze(0),
-            steps=torch.arange(n).unsqueeze(0),
-            mask=torch.ones(1, n, dtype=torch.bool),
-            lengths=torch.tensor([n]),
+            frames=self.inputs.plain(video)[steps].unsqueeze(0),
+            steps=steps.unsqueeze(0),
+            mask=torch.ones(1, len(steps), dtype=torch.bool),
+            lengths=torch.tensor([video.n]),
             video=torch.tensor([number]),
         )
 

@@ -28,6 +28,9 @@ ACTIONS = (
 UNUSED_ACTIONS = ("jump_rope", "strum_guitar")
 """Actions of Penn Action without phases in the literature: they repeat, or nothing in them happens in order."""
 
+ALL = "all"
+"""Stands for all 13 actions, on which CARL trains one model."""
+
 FPS = 30.0
 """Penn Action states no frame rate; this one only sets the speed of drawings."""
 
@@ -35,14 +38,14 @@ _JOINTS = 13
 
 
 def read_penn_action(root: Path, action: str) -> list[Video]:
-    """Read the poses and phases of all videos of one action.
+    """Read the poses and phases of all videos of one action, or of all actions.
 
     A joint that is not visible keeps its meaningless coordinate, or gets 0 where that is not a finite number. Videos
     without a phase file have no labels: the counts in the literature are those of the videos that have one.
 
     Args:
         root: the folder that has `labels/`.
-        action: one of `ACTIONS`.
+        action: one of `ACTIONS`, or "all" of them.
 
     Returns:
         The videos by id ("0001"), with poses (n, 13, 3) of x, y in pixels and visibility; the official training
@@ -55,10 +58,12 @@ def read_penn_action(root: Path, action: str) -> list[Video]:
     files = sorted((root / "labels").glob("*.mat"))
     console = Console(stderr=True)
     scan = track(files, "Scanning Penn Action", console=console, transient=True, disable=len(files) <= 50)
-    chosen = [path for path in scan if _load(path, "action")["action"].flat[0] == action]
+    wanted = ACTIONS if action == ALL else (action,)
+    shown = ((path, _load(path, "action")["action"].flat[0]) for path in scan)
+    chosen = [(path, name) for path, name in shown if name in wanted]
     if not chosen:
         raise InputError(f"{root}: none of its {len(files)} annotations is of action {action!r}; choose another action")
-    return [_video(root, path, action) for path in chosen]
+    return [_video(root, path, name) for path, name in chosen]
 
 
 def _check_action(action: str) -> None:
@@ -66,8 +71,8 @@ def _check_action(action: str) -> None:
         raise InputError(
             f"action {action!r} of Penn Action has no phases and is not used; choose of {', '.join(ACTIONS)}"
         )
-    if action not in ACTIONS:
-        raise InputError(f"action {action!r} is not in Penn Action; choose of {', '.join(ACTIONS)}")
+    if action not in (*ACTIONS, ALL):
+        raise InputError(f"action {action!r} is not in Penn Action; choose of {', '.join(ACTIONS)}, or {ALL}")
 
 
 def _video(root: Path, path: Path, action: str) -> Video:
@@ -77,7 +82,8 @@ def _video(root: Path, path: Path, action: str) -> Video:
     if flag not in (1, -1):
         raise InputError(f"{path}: train is {mat['train'].tolist()}, not 1 or -1; fetch the annotation again")
     split: Split = "train" if flag == 1 else "val"
-    return Video(path.stem, path, len(poses), FPS, split, _labels(root, path.stem, action, len(poses)), poses=poses)
+    labels = _labels(root, path.stem, action, len(poses))
+    return Video(path.stem, path, len(poses), FPS, split, labels, poses=poses, action=action)
 
 
 def _load(path: Path, *names: str) -> dict[str, Any]:

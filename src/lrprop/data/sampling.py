@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,30 +52,37 @@ class TemporalSampling:
 
 
 class VideoBatches(Sampler[list[tuple[int, int]]]):
-    """Groups of P different videos in a new order every epoch, as lists of (epoch, video) that a data set can index.
+    """Groups of P different videos of one action in a new order every epoch, as lists of (epoch, video).
 
-    The epoch travels with the index so that every random draw of the data set is a function of (seed, epoch, video):
-    the same in any worker, and the same after an interrupted run resumes. An incomplete last group is filled with
-    the epoch's first videos, so that no video is left out.
+    A data set can index them. The epoch travels with the index so that every random draw of the data set is a function
+    of (seed, epoch, video): the same in any worker, and the same after an interrupted run resumes. An incomplete last
+    group is filled with the epoch's first videos of the action, so that no video is left out.
 
     Args:
-        num_videos: how many videos there are.
-        videos_per_batch: P.
+        actions: what each video shows.
+        videos_per_batch: P; no action may have fewer videos.
         seed: seed of the order.
         epoch: tells the current epoch.
     """
 
-    def __init__(self, num_videos: int, videos_per_batch: int, seed: int, epoch: Callable[[], int]) -> None:
-        self.num_videos, self.videos_per_batch, self.seed, self.epoch = num_videos, videos_per_batch, seed, epoch
+    def __init__(self, actions: Sequence[str], videos_per_batch: int, seed: int, epoch: Callable[[], int]) -> None:
+        self.actions, self.videos_per_batch, self.seed, self.epoch = np.array(actions), videos_per_batch, seed, epoch
 
     def __len__(self) -> int:
         """Batches an epoch."""
-        return math.ceil(self.num_videos / self.videos_per_batch)
+        _, counts = np.unique(self.actions, return_counts=True)
+        return int(np.ceil(counts / self.videos_per_batch).sum())
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        """The groups of the current epoch."""
+        """The groups of the current epoch, in the order of their first videos."""
         epoch = self.epoch()
-        order = np.random.default_rng((self.seed, epoch)).permutation(self.num_videos)
-        filled = np.resize(order, len(self) * self.videos_per_batch).reshape(len(self), self.videos_per_batch)
-        for group in filled.tolist():
+        order = np.random.default_rng((self.seed, epoch)).permutation(len(self.actions))
+        of_each_action = (order[self.actions[order] == action] for action in np.unique(self.actions))
+        groups = np.concatenate([self._groups(videos) for videos in of_each_action])
+        for group in groups[np.argsort(np.argsort(order)[groups[:, 0]])].tolist():
             yield [(epoch, video) for video in group]
+
+    def _groups(self, videos: np.ndarray) -> np.ndarray:
+        """Videos of one action, P a row."""
+        count = math.ceil(len(videos) / self.videos_per_batch)
+        return np.resize(videos, (count, self.videos_per_batch))

@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
@@ -52,15 +53,16 @@ def modality_of(root: str | Path) -> Modality:
 def find_videos(
     root: str | Path, action: str, *, seed: int = 0, val_fraction: float = 0.3, tune_fraction: float = 0.0
 ) -> list[Video]:
-    """Find the videos of one action, each in its split.
+    """Find the videos of one action, or of all actions of Penn Action, each in its split.
 
     Where the data set brings no "val" (such as a folder without `train/` and `val/`), a seeded share of the videos is
     drawn for it; then a seeded share of the training videos for "tune". Both are stratified by having labels or not,
-    leave at least two training videos, and are logged.
+    leave at least two training videos, and are logged. Of several actions each is treated as if it were alone.
 
     Args:
         root: a folder of videos, or the root of Penn Action.
-        action: the action; chooses among the videos of Penn Action, and only names those of a folder.
+        action: the action; chooses among the videos of Penn Action, where "all" stands for all 13, and only names
+            those of a folder.
         seed: seed of the draws.
         val_fraction: share of the videos, in (0, 1), drawn for "val" where the data set brings none.
         tune_fraction: share of the training videos, in [0, 1), drawn for "tune".
@@ -79,13 +81,25 @@ def find_videos(
         raise InputError(f"seed={seed} of the splits is negative; choose an integer >= 0")
     root = Path(root)
     penn = layout_of(root) == "penn_action"
-    videos = read_penn_action(root, action) if penn else read_folder(root)
+    videos = read_penn_action(root, action) if penn else [replace(video, action=action) for video in read_folder(root)]
+    by_action = groupby(sorted(videos, key=_action), key=_action)
+    found = [video for _, group in by_action for video in _split(root, list(group), seed, val_fraction, tune_fraction)]
+    return sorted(found, key=lambda video: video.id)
+
+
+def _action(video: Video) -> str:
+    return video.action
+
+
+def _split(root: Path, videos: list[Video], seed: int, val_fraction: float, tune_fraction: float) -> list[Video]:
+    """The videos of one action with those held out that the data set leaves open."""
     if all(video.split == "train" for video in videos):
         videos = _hold_out(root, videos, "val", val_fraction, seed)
     if tune_fraction > 0:
         videos = _hold_out(root, videos, "tune", tune_fraction, seed)
     count = sum(video.split == "train" for video in videos)
     if count < 2:
+        action = videos[0].action
         raise InputError(f"{root}: {count} training video(s) of {action}; alignment needs at least 2, add videos")
     return videos
 

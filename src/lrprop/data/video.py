@@ -25,6 +25,7 @@ class Video:
         labels: (n,) int64 phases 0..K-1, -1 where a frame has none; None without labels.
         truth: (n,) float64 in [0, 1], the canonical time of each frame, where it is known (synthetic videos).
         poses: (n, J, 3) float32 of x, y in pixels and visibility in {0, 1}; None where the video is pixels.
+        action: what it shows; only videos of one action are aligned.
     """
 
     id: str
@@ -35,3 +36,4 @@ class Video:
     labels: np.ndarray | None = None
     truth: np.ndarray | None = None
     poses: np.ndarray | None = None
+    action: str = ""

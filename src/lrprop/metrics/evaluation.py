@@ -42,8 +42,10 @@ def evaluate(
 
     Returns:
         Fractions, not percent, under `kendalls_tau`, `phase_progression`, `phase_classification@P` (P percent of the
-        training videos), `ap@K` and `dtw_accuracy`, None where not defined; the number of pairs of videos without a
-        tau under `kendalls_tau_undefined`; and `canonical_error` only where a val video has its canonical time.
+        training videos), `ap@K`, `dtw_accuracy` and `dtw_accuracy_open` (with both ends open: all of one video is
+        aligned to the part of another that suits it best), None where not defined; the number of pairs of videos
+        without a tau under `kendalls_tau_undefined`; and `canonical_error` only where a val video has its canonical
+        time.
 
     Raises:
         ValueError: an id that occurs twice, embeddings that are not finite (names the video), a bad option.
@@ -53,17 +55,18 @@ def evaluate(
     _warn_of_missing_labels(train, val)
     sides = (*_columns(labelled_train), *_columns(labelled_val))
     accuracies = phase_classification(*sides, fractions)
-    (tau, undefined), precisions, (dtw_accuracy, canonical_error) = _distance_metrics(val, tau_stride, ap_stride, ks)
+    (tau, undefined), precisions, fixed, open_ends = _distance_metrics(val, tau_stride, ap_stride, ks)
     values = {
         "kendalls_tau": tau,
         "kendalls_tau_undefined": float(undefined),
         "phase_progression": phase_progression(*sides),
         **{f"phase_classification@{round(100 * part, 6):g}": value for part, value in accuracies.items()},
         **{f"ap@{k}": value for k, value in precisions.items()},
-        "dtw_accuracy": dtw_accuracy,
+        "dtw_accuracy": fixed[0],
+        "dtw_accuracy_open": open_ends[0],
     }
     if any(video.truth is not None for video in val):
-        values["canonical_error"] = canonical_error
+        values["canonical_error"] = fixed[1]
     return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 
@@ -90,16 +93,17 @@ def _columns(videos: Sequence[EmbeddedVideo]) -> tuple[list[np.ndarray], list[np
 
 def _distance_metrics(
     videos: Sequence[EmbeddedVideo], tau_stride: int, ap_stride: int, ks: Sequence[int]
-) -> tuple[tuple[float, int], dict[int, float], tuple[float, float]]:
-    """Kendall's tau, AP@K, DTW accuracy and canonical error, for which every distance is computed once."""
+) -> tuple[tuple[float, int], dict[int, float], tuple[float, float], tuple[float, float]]:
+    """Kendall's tau, AP@K, path scores with fixed and with open ends, for which every distance is computed once."""
     columns, labels = _columns(videos)
     truths = [np.full(len(v.embeddings), np.nan) if v.truth is None else v.truth for v in videos]
     embeddings = as_embeddings(columns)
     order = NeighbourOrder(embeddings, tau_stride)
     nearest = NearestFrames(embeddings, labels, ks, ap_stride)
-    paths = PathScores(embeddings, labels, truths)
-    read_distances(embeddings, [order, nearest, paths])
-    return order.result(), nearest.result(), paths.result()
+    fixed = PathScores(embeddings, labels, truths)
+    open_ends = PathScores(embeddings, labels, truths, open_begin=True, open_end=True)
+    read_distances(embeddings, [order, nearest, fixed, open_ends])
+    return order.result(), nearest.result(), fixed.result(), open_ends.result()
 
 
 def _warn_of_missing_labels(train: Sequence[EmbeddedVideo], val: Sequence[EmbeddedVideo]) -> None:
