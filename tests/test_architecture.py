@@ -19,7 +19,7 @@ LEVELS = [
     {"batch", "errors"},
 ]
 # Rooms of one level that may use a neighbour: the callbacks draw with viz.
-NEIGHBOURS = {("callbacks", "viz"), ("batch", "errors"), ("benchmark", "runs"), ("runs", "viz")}
+NEIGHBOURS = {("callbacks", "viz"), ("batch", "errors"), ("benchmark", "runs"), ("benchmark", "viz"), ("runs", "viz")}
 OWNERS = {"av": "data/videofile.py", "numba.cuda": "alignment/numba_cuda.py", "wandb": None}
 
 

@@ -1,0 +1,111 @@
+"""Columns of means, the building blocks of all tables: one cell for each method and floor row."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lrprop.benchmark.pages.markdown import NOTHING, bold, percent, rule, table, title
+from lrprop.benchmark.results import Gap, Results, Scores, name_of, protocol_of, sign_of
+
+# The paper's five metrics, one of each kind, and what the second protocol and the synthetic set add.
+HEADLINE = (
+    "kendalls_tau",
+    "phase_progression",
+    "phase_classification@100",
+    "ap@5",
+    "dtw_accuracy",
+    "dtw_accuracy_open",
+    "canonical_error",
+)
+MARK = " †"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        heading: ends with the mark where a floor row beats every method.
+        cells: by method and floor row.
+        gaps: the values that are missing.
+    """
+
+    heading: str
+    cells: dict[str, str]
+    gaps: list[Gap]
+
+
+def of_protocol(results: Results, protocol: str, names: Sequence[str] = HEADLINE) -> list[str]:
+    """The metrics of a protocol that have values, of those named, in that order."""
+    found = {name_of(metric): metric for metric in results.metrics if protocol_of(metric) == protocol}
+    return [found[name] for name in names if name in found]
+
+
+def means_column(results: Results, metric: str, heading: str, actions: Sequence[str] | None = None) -> Column:
+    """The means of methods and floor rows over some actions, by default all of the grid."""
+    scores = results.scores(metric, results.methods, actions)
+    cells, gaps = _cells(scores, is_best_bold=True), list(scores.gaps)
+    for floor in results.floors:
+        of_floor = results.scores(metric, [floor], scores.actions)
+        gaps += of_floor.gaps
+        if of_floor.actions == scores.actions:
+            cells |= _cells(of_floor, is_best_bold=False)
+    return Column(heading, cells, gaps)
+
+
+def action_column(results: Results, metric: str, action: str, heading: str) -> Column:
+    """One action by itself: each method and floor row with the seeds that it has."""
+    of_methods = [results.scores(metric, [method], [action]) for method in results.methods]
+    of_floors = [results.scores(metric, [floor], [action]) for floor in results.floors]
+    best = max((float(scores.signed[0, 0]) for scores in of_methods if scores.actions), default=None)
+    cells: dict[str, str] = {}
+    for scores in of_methods:
+        cells |= _cells(scores, is_best_bold=bool(scores.actions) and scores.signed[0, 0] == best)
+    for scores in of_floors:
+        cells |= _cells(scores, is_best_bold=False)
+    gaps = results.scores(metric, results.methods, [action]).gaps + [gap for scores in of_floors for gap in scores.gaps]
+    return Column(heading, cells, gaps)
+
+
+def _cells(scores: Scores, is_best_bold: bool) -> dict[str, str]:
+    if not scores.actions:
+        return {}
+    intervals = scores.intervals()
+    best = max(sign_of(scores.metric) * interval.mean for interval in intervals)
+    return {
+        entry: bold(percent(interval, scores.repeated), is_best_bold and interval.mean == sign_of(scores.metric) * best)
+        for entry, interval in zip(scores.entries, intervals, strict=True)
+    }
+
+
+def columns_table(results: Results, columns: Sequence[Column], below: Sequence[Sequence[str]] = ()) -> str:
+    """Columns as a table of methods, floor rows and further rows."""
+    rows = [[entry, *(column.cells.get(entry, NOTHING) for column in columns)] for entry in results.methods]
+    if results.floors:
+        rows.append(rule("no training", len(columns) + 1))
+        rows += [[title(row), *(column.cells.get(row, NOTHING) for column in columns)] for row in results.floors]
+    return table(["", *(column.heading for column in columns)], [*rows, *below])
+
+
+def gap_notes(gaps: Mapping[str, Sequence[Gap]]) -> list[str]:
+    """A list of what is missing, each with the metrics that it concerns; nothing where nothing is missing.
+
+    Args:
+        gaps: of each metric by its title.
+    """
+    metrics: dict[Gap, list[str]] = defaultdict(list)
+    for metric, of_metric in gaps.items():
+        for gap in dict.fromkeys(of_metric):
+            metrics[gap].append(metric)
+    actions: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
+    for gap, concerned in metrics.items():
+        actions[gap.who, tuple(concerned)].append(gap.action)
+    notes = [
+        f"- no value of {who} on {', '.join(where)}"
+        + f" in {', '.join(concerned)}" * (len(concerned) < len(gaps))
+        + "."
+        for (who, concerned), where in actions.items()
+    ]
+    return ["\n".join(notes)] if notes else []

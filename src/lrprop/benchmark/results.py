@@ -1,0 +1,222 @@
+"""What the table of a grid holds: the scores of its methods and floor rows by metric, and what is missing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from lrprop.benchmark import statistics
+from lrprop.benchmark.grid import FLOORS, Cell, Grid
+from lrprop.benchmark.table import cell_of
+from lrprop.data.penn_action import ACTIONS, ALL
+
+# The protocol of a metric whose name has no prefix: the videos as they are.
+TRIMMED = "trimmed"
+LOWER_IS_BETTER = ("canonical_error",)
+UNDEFINED_TAU = "kendalls_tau_undefined"
+
+
+def protocol_of(metric: str) -> str:
+    """The protocol that a metric's prefix names: "loose" of "loose/kendalls_tau"."""
+    return metric.split("/")[0] if "/" in metric else TRIMMED
+
+
+def name_of(metric: str) -> str:
+    """A metric without its protocol."""
+    return metric.split("/")[-1]
+
+
+def sign_of(metric: str) -> int:
+    """1 where higher is better, else -1."""
+    return -1 if name_of(metric) in LOWER_IS_BETTER else 1
+
+
+class Gap(NamedTuple):
+    """A value that is missing, and keeps an action or a seed out of a comparison.
+
+    Attributes:
+        who: has none, with the seeds.
+        action: where.
+    """
+
+    who: str
+    action: str
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of some entries in one metric, for the actions on which every one of them has a value.
+
+    Attributes:
+        metric: its name in the table.
+        entries: names of methods and floor rows.
+        actions: A actions.
+        blocks: for each action (E, S), S the seeds that all entries have.
+        gaps: which values are missing.
+    """
+
+    metric: str
+    entries: Sequence[str]
+    actions: list[str]
+    blocks: list[np.ndarray]
+    gaps: list[Gap]
+
+    @property
+    def signed(self) -> np.ndarray:
+        """The means over seeds (A, E), turned so that higher is better."""
+        return sign_of(self.metric) * statistics.action_means(self.blocks)
+
+    @property
+    def repeated(self) -> bool:
+        """Whether there is more than one value of an entry, so that an interval says something."""
+        return len(self.blocks) > 1 or self.blocks[0].shape[1] > 1
+
+    def intervals(self) -> list[statistics.Interval]:
+        """The mean of each entry with its interval."""
+        return statistics.intervals(self.blocks)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The average ranks of the methods in one metric.
+
+    Attributes:
+        metric: its name in the table.
+        actions: those that count.
+        ranks: (M,) of the methods in the grid's order.
+        p: Friedman's.
+        difference: the critical difference.
+    """
+
+    metric: str
+    actions: list[str]
+    ranks: np.ndarray
+    p: float
+    difference: float
+
+
+class Results:
+    """The cells of a grid that a table holds with today's configuration.
+
+    Attributes:
+        grid: what is compared.
+        file: the table's.
+        missing: cells that the table does not hold.
+        floors: the floor rows that were found.
+        metrics: the metrics of which any trained row has a value, in the table's order.
+        undefined: those of which none has.
+
+    Args:
+        grid: what is compared.
+        configs: today's configuration of each cell.
+        lines: of the table.
+        file: the table's.
+    """
+
+    def __init__(self, grid: Grid, configs: dict[Cell, str], lines: Sequence[dict[str, str]], file: Path) -> None:
+        self.grid, self.file = grid, file
+        lines = [line for line in lines if configs.get(cell_of(line)) == line["config"]]
+        found = {cell_of(line) for line in lines}
+        self.missing = [cell for cell in configs if cell not in found]
+        self._values: dict[tuple[str, str], dict[tuple[str, int], list[float]]] = defaultdict(lambda: defaultdict(list))
+        for line in lines:
+            if line["value"]:
+                entry = line["method"] if line["row"] == "final" else line["row"]
+                action, metric = _place(line)
+                self._values[entry, metric][action, int(line["seed"])].append(float(line["value"]))
+        rows = {line["row"] for line in lines}
+        self.floors = [row for row in FLOORS if row in rows]
+        names = dict.fromkeys(_place(line)[1] for line in lines)
+        self.metrics = [m for m in names if any((method, m) in self._values for method in grid.method_names)]
+        self.undefined = [metric for metric in names if metric not in self.metrics]
+
+    @property
+    def methods(self) -> list[str]:
+        """In the grid's order."""
+        return self.grid.method_names
+
+    @property
+    def protocols(self) -> list[str]:
+        """Those that the metrics belong to."""
+        return list(dict.fromkeys(map(protocol_of, self.metrics)))
+
+    def scores(self, metric: str, entries: Sequence[str], actions: Sequence[str] | None = None) -> Scores:
+        """What the table says of some entries in a metric.
+
+        Args:
+            metric: its name in the table.
+            entries: methods or floor rows.
+            actions: those to look at; all of the grid by default.
+        """
+        kept: list[str] = []
+        blocks: list[np.ndarray] = []
+        gaps: list[Gap] = []
+        for action in self.grid.actions if actions is None else actions:
+            of_entries = [self._of_seeds(metric, entry, action) for entry in entries]
+            common = [seed for seed in self.grid.seeds if all(seed in scores for scores in of_entries)]
+            gaps += self._gaps(action, dict(zip(entries, of_entries, strict=True)))
+            if common:
+                kept.append(action)
+                blocks.append(np.array([[scores[seed] for seed in common] for scores in of_entries]))
+        return Scores(metric, entries, kept, blocks, gaps)
+
+    def undefined_pairs(self, protocol: str) -> dict[str, tuple[int, list[str]]]:
+        """How many pairs of videos of each trained method had no Kendall's tau, and on which actions."""
+        metric = next((m for m in self.metrics if (protocol_of(m), name_of(m)) == (protocol, UNDEFINED_TAU)), "")
+        counts = {method: self._values.get((method, metric), {}) for method in self.methods}
+        return {
+            method: (int(sum(map(sum, cells.values()))), sorted({action for (action, _), n in cells.items() if any(n)}))
+            for method, cells in counts.items()
+            if any(map(any, cells.values()))
+        }
+
+    def discriminating(self, metric: str) -> list[str]:
+        """The actions on which no floor row beats every trained method."""
+        scores = self.scores(metric, self.methods)
+        return [
+            action
+            for action, trained in zip(scores.actions, scores.signed if scores.actions else [], strict=True)
+            if statistics.discriminates(trained, self._floor_scores(metric, action))
+        ]
+
+    def ranking(self, metric: str, actions: Sequence[str]) -> Ranking | None:
+        """The methods' average ranks over some actions; None without an action, or with one method alone."""
+        scores = self.scores(metric, self.methods, actions)
+        if not scores.actions or len(self.methods) < 2:
+            return None
+        ranks = statistics.average_ranks(scores.signed)
+        difference = statistics.critical_difference(len(self.methods), len(scores.actions))
+        return Ranking(metric, scores.actions, ranks, statistics.friedman_p(scores.signed), difference)
+
+    def _of_seeds(self, metric: str, entry: str, action: str) -> dict[int, float]:
+        cells = self._values.get((entry, metric), {})
+        return {seed: float(np.mean(cells[action, seed])) for seed in self.grid.seeds if (action, seed) in cells}
+
+    def _floor_scores(self, metric: str, action: str) -> np.ndarray:
+        values = [self._of_seeds(metric, floor, action) for floor in self.floors]
+        return np.array([sign_of(metric) * np.mean(list(row.values())) if row else np.nan for row in values])
+
+    def _gaps(self, action: str, of_entries: dict[str, dict[int, float]]) -> list[Gap]:
+        lacking = {e: [seed for seed in self.grid.seeds if seed not in scores] for e, scores in of_entries.items()}
+        nobody = [seed for seed in self.grid.seeds if all(seed in seeds for seeds in lacking.values())]
+        gaps = [Gap(f"any method ({seeds_in_words(nobody)})", action)] if nobody and len(lacking) > 1 else []
+        for entry, seeds in lacking.items():
+            own = [seed for seed in seeds if len(lacking) == 1 or seed not in nobody]
+            gaps += [Gap(f"{entry} ({seeds_in_words(own)})", action)] * bool(own)
+        return gaps
+
+
+def _place(line: dict[str, str]) -> tuple[str, str]:
+    """The action and the metric; a model of all actions has both in the metric's name: "squat/kendalls_tau"."""
+    first, _, rest = line["metric"].partition("/")
+    return (first, rest) if line["action"] == ALL and first in ACTIONS else (line["action"], line["metric"])
+
+
+def seeds_in_words(seeds: Sequence[int]) -> str:
+    """One seed or several."""
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"

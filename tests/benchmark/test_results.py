@@ -1,0 +1,131 @@
+"""What a table says of a grid: gaps are named, stale and foreign cells play no part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lrprop.benchmark import Cell, Plan, read_grid
+from lrprop.benchmark.table import Table
+from tests.benchmark.tables import EXPERIMENTS, Rows, read_results, write_grid, write_table
+
+TAU = "kendalls_tau"
+
+
+def grid_of(folder: Path, **changes: object) -> Path:
+    return write_grid(
+        folder, **{"methods": ["lrprop", "tcn"], "actions": ["squat", "bowl"], "seeds": [0, 1], **changes}
+    )
+
+
+def test_scores_are_the_tables_values_and_floors_their_means(tmp_path: Path) -> None:
+    def rows(cell: Cell) -> Rows:
+        value = {"lrprop": 0.5, "tcn": 0.25}[cell.method] + 0.01 * cell.seed + 0.1 * (cell.action == "bowl")
+        return {"final": {TAU: value}, "untrained": {TAU: value - 0.2}}
+
+    grid = grid_of(tmp_path)
+    write_table(grid, rows)
+    results = read_results(grid)
+    scores = results.scores(TAU, results.methods)
+    assert scores.actions == ["squat", "bowl"]
+    assert not scores.gaps
+    assert not results.missing
+    np.testing.assert_allclose(scores.blocks, [[[0.5, 0.51], [0.25, 0.26]], [[0.6, 0.61], [0.35, 0.36]]])
+    (floor,) = results.scores(TAU, ["untrained"]).blocks[0]
+    np.testing.assert_allclose(floor, [(0.5 + 0.25) / 2 - 0.2, (0.51 + 0.26) / 2 - 0.2])
+
+
+def test_a_missing_cell_is_named_and_kept_out_for_all(tmp_path: Path) -> None:
+    gone = [Cell("tcn", "squat", 1), Cell("tcn", "bowl", 0), Cell("tcn", "bowl", 1)]
+    grid = grid_of(tmp_path)
+    write_table(grid, lambda cell: None if cell in gone else {"final": {TAU: 0.5 + cell.seed}})
+    results = read_results(grid)
+    scores = results.scores(TAU, results.methods)
+    assert scores.actions == ["squat"]
+    np.testing.assert_array_equal(scores.blocks, [[[0.5], [0.5]]])
+    assert scores.gaps == [("tcn (seed 1)", "squat"), ("tcn (seeds 0, 1)", "bowl")]
+    assert sorted(results.missing) == sorted(gone)
+
+
+def test_an_undefined_value_is_a_gap_though_the_cell_is_there(tmp_path: Path) -> None:
+    def rows(cell: Cell) -> Rows:
+        is_collapsed, has_labels = cell.method == "tcn", cell.action == "squat"
+        return {"final": {TAU: None if is_collapsed else 0.5, "ap@5": 0.9 if has_labels else None, "ap@1": None}}
+
+    grid = grid_of(tmp_path, seeds=[0])
+    write_table(grid, rows)
+    results = read_results(grid)
+    assert results.missing == []
+    assert results.scores(TAU, results.methods).gaps == [("tcn (seed 0)", "squat"), ("tcn (seed 0)", "bowl")]
+    assert results.scores("ap@5", results.methods).gaps == [("any method (seed 0)", "bowl")]
+    assert results.metrics == ["ap@5", TAU]
+    assert results.undefined == ["ap@1"]
+
+
+def test_cells_of_no_grid_or_of_another_configuration_play_no_part(tmp_path: Path) -> None:
+    grid = grid_of(tmp_path)
+    write_table(grid, lambda cell: {"final": {TAU: 0.5}})
+    smaller = read_results(grid_of(tmp_path, methods=["lrprop"], seeds=[1]))
+    assert smaller.scores(TAU, smaller.methods).blocks[0].shape == (1, 1)
+    assert smaller.missing == []
+    changed = read_results(grid_of(tmp_path, options={"data.num_frames": 13}))
+    assert changed.metrics == []
+    assert len(changed.missing) == 8
+    assert len(Table(grid.with_suffix(".csv")).lines()) == 8, "nothing is taken out of the table"
+
+
+@pytest.mark.parametrize(("metric", "best", "worst"), [("dtw_accuracy", 0.9, 0.1), ("loose/canonical_error", 0.1, 0.9)])
+def test_an_action_where_a_floor_beats_every_method_does_not_discriminate(
+    metric: str, best: float, worst: float, tmp_path: Path
+) -> None:
+    def rows(cell: Cell) -> Rows:
+        floor = best if cell.action == "squat" else worst
+        return {"final": {metric: {"lrprop": 0.5, "tcn": 0.6}[cell.method]}, "raw": {metric: floor}}
+
+    grid = grid_of(tmp_path)
+    write_table(grid, rows)
+    results = read_results(grid)
+    assert results.discriminating(metric) == ["bowl"]
+    ranking = results.ranking(metric, ["bowl"])
+    assert ranking is not None
+    assert ranking.ranks.tolist() == ([2, 1] if best > worst else [1, 2])
+    assert results.ranking(metric, []) is None
+
+
+def test_pairs_without_a_tau_are_counted(tmp_path: Path) -> None:
+    def rows(cell: Cell) -> Rows:
+        undefined = 3.0 if cell.method == "tcn" and cell.action == "bowl" else 0.0
+        return {"final": {TAU: 0.5, f"{TAU}_undefined": undefined, f"loose/{TAU}_undefined": 0.0}}
+
+    grid = grid_of(tmp_path)
+    write_table(grid, rows)
+    results = read_results(grid)
+    assert results.undefined_pairs("trimmed") == {"tcn": (6, ["bowl"])}
+    assert results.undefined_pairs("loose") == {}
+
+
+def test_a_model_of_all_actions_has_a_score_on_each(tmp_path: Path) -> None:
+    together = {"name": "scl-all", "method": "scl", "together": True}
+    grid = grid_of(tmp_path, methods=["lrprop", together], seeds=[0])
+
+    def rows(cell: Cell) -> Rows:
+        if cell.action != "all":
+            return {"final": {TAU: 0.5, f"loose/{TAU}": 0.4}, "raw": {TAU: 0.1}}
+        by_action = {f"{action}/{name}": 0.7 for action in ("squat", "bowl", "situp") for name in (TAU, f"loose/{TAU}")}
+        return {"final": {TAU: 0.9, **by_action}}
+
+    write_table(grid, rows)
+    results = read_results(grid)
+    assert [cell.action for cell in Plan(read_grid(grid), EXPERIMENTS).configs] == ["squat", "bowl", "all"]
+    assert results.metrics == [TAU, f"loose/{TAU}"]
+    scores = results.scores(TAU, results.methods)
+    assert (scores.actions, scores.gaps) == (["squat", "bowl"], [])
+    np.testing.assert_array_equal(scores.blocks, [[[0.5], [0.7]]] * 2)
+
+
+def test_floors_are_measured_by_the_first_method(tmp_path: Path) -> None:
+    plan = Plan(read_grid(grid_of(tmp_path)), EXPERIMENTS)
+    floors = {cell.method: plan.options(cell)["floors"] for cell in plan.configs}
+    assert floors == {"lrprop": True, "tcn": False}
