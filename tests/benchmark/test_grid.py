@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lrprop.benchmark import Method, read_grid
+from lrprop.benchmark import Cell, Method, read_grid
 from lrprop.cli import main
 from lrprop.errors import InputError
 from tests.benchmark.tables import EXPERIMENTS, write_grid
