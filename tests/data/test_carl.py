@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from lrprop.data import carl
 from lrprop.data.carl import ORDER, is_carl, read_carl
+from lrprop.data.sources import find_videos, layout_of, modality_of
 from lrprop.data.videofile import VideoInfo, write_video
 from lrprop.errors import InputError
 
@@ -458,3 +459,11 @@ def test_a_truncated_pickle(fuzz_root: Path, length: int) -> None:
     (fuzz_root / "train.pkl").write_bytes(VALID[:length])
     with pytest.raises(InputError, match=r"train\.pkl: cannot be read as CARL's pickle"):
         read_carl(fuzz_root, "pour")
+
+
+def test_its_root_is_recognised_before_the_videos_in_it(root: Path) -> None:
+    write(root, [entry(0, "b"), entry(1, "a")], [entry(0, "c")])
+    assert (layout_of(root), modality_of(root)) == ("carl", "pixels")
+    first, *_ = find_videos(root, "pour")
+    assert first.labels is not None
+    assert first.read([0]).shape == (1, 16, 16, 3)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from lrprop.data import find_videos
@@ -98,3 +99,18 @@ def test_views_come_from_different_copies(videos: list[Video], tmp_path: Path) -
         first, second = inputs.views(videos[0], steps, np.random.default_rng(seed))
         assert not torch.equal(first, second)
         assert any(torch.equal(first, torch.from_numpy(bank.read(videos[0])[c, :4].astype(np.float32))) for c in (1, 2))
+
+
+def test_a_changed_frame_of_a_folder_is_noticed(tmp_path: Path) -> None:
+    for clip in ("a", "b", "c", "d"):
+        (tmp_path / "videos" / clip).mkdir(parents=True)
+        for step in range(3):
+            frame = np.full((16, 16, 3), 10 * step, np.uint8)
+            Image.fromarray(frame).save(tmp_path / "videos" / clip / f"{step:06d}.png")
+    bank = FeatureBank(tmp_path / "bank", "mean", ImageAugmentation(16), copies=1)
+    videos = find_videos(tmp_path / "videos", "wave")
+    bank.build(videos, lambda images: images.float().mean((2, 3)).numpy())
+    np.testing.assert_allclose(bank.read(videos[0])[0, :, 0], [0, 10, 20], atol=0.5)
+    Image.fromarray(np.full((16, 16, 3), 99, np.uint8)).save(videos[0].path / "000001.png")
+    bank.build(videos, lambda images: images.float().mean((2, 3)).numpy())
+    np.testing.assert_allclose(bank.read(videos[0])[0, :, 0], [0, 99, 20], atol=0.5)

@@ -18,6 +18,7 @@ from lrprop.data import pouring
 from lrprop.data.folder import read_folder
 from lrprop.data.frames import FPS, read_frames
 from lrprop.data.pouring import convert_pouring, is_pouring, read_pouring
+from lrprop.data.sources import find_videos, layout_of, modality_of
 from lrprop.data.tfrecord import masked_crc32c
 from lrprop.data.videofile import read_video
 from lrprop.errors import InputError
@@ -102,7 +103,6 @@ def test_encoded_it_is_a_folder_of_videos(source: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(read_video(videos[0].path).mean((1, 2, 3)), [20, 30, 40, 50, 60], atol=3)
 
 
-@pytest.mark.xfail(strict=True, reason="read_folder does not know folders of frames yet")
 def test_read_pouring_converts_once(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     videos = read_pouring(source, "pour")
     monkeypatch.setattr(pouring, "convert_pouring", None)
@@ -293,3 +293,13 @@ def test_flipped_bits(fuzz_source: Path, bits: list[int]) -> None:
 @settings(max_examples=100, deadline=None)
 def test_random_ends(fuzz_source: Path, length: int, tail: bytes) -> None:
     convert_or_refuse(fuzz_source, VALID[:length] + tail)
+
+
+def test_its_root_is_recognised_and_its_frames_are_read(source: Path) -> None:
+    assert (layout_of(source), modality_of(source)) == ("pouring", "pixels")
+    video = next(video for video in find_videos(source, "pour") if video.n == len(PHASES))
+    assert (video.action, video.labels is not None) == ("pour", True)
+    np.testing.assert_allclose(video.read([4, 0]).mean((1, 2, 3)), video.read().mean((1, 2, 3))[[4, 0]])
+    again = find_videos(source, "pour")
+    assert layout_of(source) == "pouring", "what was converted hides the root"
+    assert len(again) == 4

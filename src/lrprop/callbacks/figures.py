@@ -10,7 +10,6 @@ import torch
 from lrprop.alignment import dtw, pairwise_distances
 from lrprop.batch import EmbeddedVideo
 from lrprop.data import AlignmentDataModule, Video
-from lrprop.data.videofile import read_video
 from lrprop.viz import Clip, draw_alignment, draw_poses, write_alignment_video
 
 
@@ -43,5 +42,5 @@ def draw_val_pair(datamodule: AlignmentDataModule, embedded: list[EmbeddedVideo]
 
 
 def _clip(video: Video) -> Clip:
-    frames = read_video(video.path) if video.poses is None else draw_poses(video.poses)
+    frames = video.read() if video.poses is None else draw_poses(video.poses)
     return Clip(id=video.id, frames=frames, labels=video.labels, fps=video.fps)

@@ -13,9 +13,9 @@ import numpy as np
 from rich.progress import track
 from torch import Tensor
 
+from lrprop.data.frames import frame_files
 from lrprop.data.images import ImageAugmentation
 from lrprop.data.video import Video
-from lrprop.data.videofile import read_video
 from lrprop.errors import InputError
 
 FORMAT = 2  # raise it when what a file holds changes, so that older files are not read
@@ -78,16 +78,16 @@ class FeatureBank:
 
     def _file(self, video: Video) -> Path:
         settings = (FORMAT, self.encoder, self.augmentation.size, self._copies_of(video), self.seed)
-        content = _content_digest(video.path, video.path.stat().st_mtime_ns)
+        content = _content_digest(video.path)
         digest = hashlib.sha256(repr(settings).encode() + content).hexdigest()[:20]
         return self.folder / f"{video.path.stem}-{digest}.npy"
 
     def _write(self, video: Video, extract: Callable[[Tensor], np.ndarray]) -> None:
-        frames = read_video(video.path)
+        frames = video.read()
         copies = [extract(self.augmentation.plain(frames))]
         for copy in range(self._copies_of(video)):
             # The content, not the video's place in the data set, decides the draw: a file's name tells what is in it.
-            content = _content_digest(video.path, video.path.stat().st_mtime_ns)
+            content = _content_digest(video.path)
             rng = np.random.default_rng((self.seed, copy, *content[:8]))
             copies.append(extract(self.augmentation.augmented(frames, rng)))
         file = self._file(video)
@@ -97,7 +97,15 @@ class FeatureBank:
         unfinished.replace(file)
 
 
+def _content_digest(path: Path) -> bytes:
+    """SHA-256 of a file or of all frames of a folder, computed again only when one was modified."""
+    files = frame_files(path) if path.is_dir() else [path]
+    return _digest(tuple((file, file.stat().st_mtime_ns) for file in files))
+
+
 @cache
-def _content_digest(path: Path, modified: int) -> bytes:
-    """SHA-256 of a file, computed again only when the file was modified."""
-    return hashlib.sha256(path.read_bytes()).digest()
+def _digest(files: tuple[tuple[Path, int], ...]) -> bytes:
+    digest = hashlib.sha256()
+    for file, _ in files:
+        digest.update(file.read_bytes())
+    return digest.digest()

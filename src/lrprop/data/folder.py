@@ -5,7 +5,8 @@
       val/    c.mp4  labels.csv            b.mp4  b.csv
 
 `labels.csv` (columns video, frame, phase and optionally time) labels videos of its own folder and below; `a.csv` beside
-`a.mp4` (frame, phase, optionally time) labels that video. Every label, and every folder of splits, is optional.
+`a.mp4` (frame, phase, optionally time) labels that video. Every label, and every folder of splits, is optional. In the
+place of `a.mp4` there may be a folder `a` of frames, `a/000001.jpg` and so on.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from lrprop.data.frames import frame_folders, probe_frames
 from lrprop.data.video import Split, Video
 from lrprop.data.videofile import SUFFIXES, probe
 from lrprop.errors import InputError
@@ -41,8 +43,9 @@ class _Row:
 
 
 def video_files(root: Path) -> Iterator[Path]:
-    """The video files in a folder and below, known by their suffix; hidden files and folders are left out."""
-    return _visible_files(root, SUFFIXES)
+    """The videos in a folder and below: files known by their suffix and folders of frames, none of them hidden."""
+    yield from _visible_files(root, SUFFIXES)
+    yield from frame_folders(root)
 
 
 def read_folder(root: Path) -> list[Video]:
@@ -101,7 +104,7 @@ def _files_by_id(root: Path) -> dict[str, Path]:
 
 
 def _video(root: Path, id: str, path: Path, rows: list[_Row] | None, names: dict[str, int] | None) -> Video:
-    info = probe(path)
+    info = probe_frames(path) if path.is_dir() else probe(path)
     split: Split = "val" if id.startswith("val/") else "train"
     labels = truth = None
     if rows is not None:
@@ -111,7 +114,7 @@ def _video(root: Path, id: str, path: Path, rows: list[_Row] | None, names: dict
 
 
 def _id(root: Path, path: Path) -> str:
-    return path.relative_to(root).with_suffix("").as_posix()
+    return (path if path.is_dir() else path.with_suffix("")).relative_to(root).as_posix()
 
 
 def _rows_by_id(root: Path, files: dict[str, Path]) -> dict[str, list[_Row]]:

@@ -13,7 +13,6 @@ from lrprop.data.feature_bank import FeatureBank
 from lrprop.data.images import ImageAugmentation
 from lrprop.data.poses import PoseAugmentation, normalise_poses
 from lrprop.data.video import Video
-from lrprop.data.videofile import read_video
 
 
 class Inputs(ABC):
@@ -56,11 +55,11 @@ class PixelInputs(Inputs):
 
     def plain(self, video: Video) -> Tensor:
         """Images (n, 3, H, W) uint8."""
-        return self.augmentation.plain(read_video(video.path))
+        return self.augmentation.plain(video.read())
 
     def views(self, video: Video, steps: list[np.ndarray], rng: np.random.Generator) -> list[Tensor]:
         """Images (m, 3, H, W) uint8 of each view."""
-        frames = read_video(video.path)
+        frames = video.read()
         return [self.augmentation.augmented(frames[chosen], rng) for chosen in steps]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -12,32 +12,41 @@ from typing import Literal
 
 import numpy as np
 
+from lrprop.data.carl import is_carl, read_carl
 from lrprop.data.folder import read_folder, video_files
 from lrprop.data.penn_action import read_penn_action
+from lrprop.data.pouring import is_pouring, read_pouring
 from lrprop.data.video import Modality, Split, Video
 from lrprop.errors import InputError
 
-Layout = Literal["folder", "penn_action"]
+Layout = Literal["penn_action", "carl", "pouring", "folder"]
 
 _log = logging.getLogger("lrprop")
 
 
 def layout_of(root: str | Path) -> Layout:
-    """Recognise how a data set lies on disk: "penn_action" by `labels/*.mat`, "folder" by any video file.
+    """Recognise how a data set lies on disk.
+
+    "penn_action" by `labels/*.mat`, "carl" by CARL's `train.pkl` and `val.pkl`, "pouring" by its TFRecord files, and
+    "folder" by any video file or folder of frames.
 
     Raises:
-        InputError: `root` is not there, no folder, or neither layout.
+        InputError: `root` is not there, no folder, or of no such layout.
     """
     root = Path(root)
     if not root.is_dir():
         raise InputError(f"{root}: {'is not a folder' if root.exists() else 'no such folder'}; check data.root")
     if next((root / "labels").glob("*.mat"), None) is not None:
         return "penn_action"
+    if is_carl(root):
+        return "carl"
+    if is_pouring(root):
+        return "pouring"
     if next(video_files(root), None) is not None:
         return "folder"
     raise InputError(
-        f"{root}: no data found; put videos (.mp4, .mov, .avi, ...) in it, or give the root of Penn Action, "
-        "which has labels/*.mat"
+        f"{root}: no data found; put videos (.mp4, .mov, .avi, ...) or folders of frames in it, or give the root of "
+        "Penn Action (labels/*.mat), Pouring (pouring_*.tfrecord) or CARL's form of either (train.pkl, val.pkl)"
     )
 
 
@@ -60,9 +69,9 @@ def find_videos(
     leave at least two training videos, and are logged. Of several actions each is treated as if it were alone.
 
     Args:
-        root: a folder of videos, or the root of Penn Action.
+        root: a folder of videos or of folders of frames, or the root of Penn Action, Pouring or CARL's form of them.
         action: the action; chooses among the videos of Penn Action, where "all" stands for all 13, and only names
-            those of a folder.
+            those of a folder and of Pouring.
         seed: seed of the draws.
         val_fraction: share of the videos, in (0, 1), drawn for "val" where the data set brings none.
         tune_fraction: share of the training videos, in [0, 1), drawn for "tune".
@@ -80,11 +89,22 @@ def find_videos(
     if seed < 0:
         raise InputError(f"seed={seed} of the splits is negative; choose an integer >= 0")
     root = Path(root)
-    penn = layout_of(root) == "penn_action"
-    videos = read_penn_action(root, action) if penn else [replace(video, action=action) for video in read_folder(root)]
+    videos = _READERS[layout_of(root)](root, action)
     by_action = groupby(sorted(videos, key=_action), key=_action)
     found = [video for _, group in by_action for video in _split(root, list(group), seed, val_fraction, tune_fraction)]
     return sorted(found, key=lambda video: video.id)
+
+
+def _read_folder(root: Path, action: str) -> list[Video]:
+    return [replace(video, action=action) for video in read_folder(root)]
+
+
+_READERS: dict[Layout, Callable[[Path, str], list[Video]]] = {
+    "penn_action": read_penn_action,
+    "carl": read_carl,
+    "pouring": read_pouring,
+    "folder": _read_folder,
+}
 
 
 def _action(video: Video) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+
+from lrprop.data.frames import read_frames
+from lrprop.data.videofile import read_video
 
 Split = Literal["train", "tune", "val"]
 Modality = Literal["pixels", "poses"]
@@ -18,7 +22,7 @@ class Video:
 
     Attributes:
         id: unique in its data set, and the order of the videos ("first f n training videos in id order").
-        path: the file it is read from.
+        path: the file, or the folder of frames, that it is read from.
         n: number of frames.
         fps: frames per second of the recording.
         split: "train", "tune" or "val"; "val" is the paper's test split.
@@ -37,3 +41,11 @@ class Video:
     truth: np.ndarray | None = None
     poses: np.ndarray | None = None
     action: str = ""
+
+    def read(self, steps: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
+        """Its images at some steps, or all of them: (len(steps) or n, H, W, 3) uint8, RGB.
+
+        Raises:
+            InputError: as `videofile.read_video` and `frames.read_frames`.
+        """
+        return read_frames(self.path, steps) if self.path.is_dir() else read_video(self.path, steps)
