@@ -70,6 +70,8 @@ def test_shipped_grids_have_the_sizes_that_they_promise(file: Path) -> None:
         "penn_ablation": (4, 7, 3),
         "penn_sensitivity": (19, 2, 1),
         "synthetic_pixels": (7, 4, 3),
+        "synthetic_ends": (4, 3, 3),
+        "synthetic_ablation": (4, 1, 3),
     }
     assert (len(grid.methods), len(grid.actions), len(grid.seeds)) == sizes[grid.name]
     if grid.modality == "poses":

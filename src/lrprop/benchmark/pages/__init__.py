@@ -87,12 +87,15 @@ def _state(results: Results) -> str:
 
 
 def _missing(results: Results) -> list[str]:
-    """The cells that are missing: seeds of which all are, then by method, action and seed."""
+    """The cells that are missing: seeds of which all are, then by method and seeds."""
     of_seed = Counter(cell.seed for cell in results.missing)
     whole = [seed for seed, count in of_seed.items() if count == len(results.grid.cells()) / len(results.grid.seeds)]
     seeds: dict[tuple[str, str], list[int]] = defaultdict(list)
     for cell in results.missing:
         if cell.seed not in whole:
             seeds[cell.method, cell.action].append(cell.seed)
-    singles = [f"{method} on {action}, {seeds_in_words(of)}" for (method, action), of in sorted(seeds.items())]
+    actions: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for (method, action), of in seeds.items():
+        actions[method, seeds_in_words(of)].append(action)
+    singles = [f"{method} on {', '.join(where)}, {of}" for (method, of), where in sorted(actions.items())]
     return [f"every method on every action, {seeds_in_words(whole)}"] * bool(whole) + singles
