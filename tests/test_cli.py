@@ -18,6 +18,7 @@ import torch
 
 from lrprop.cli import main
 from lrprop.data.videofile import read_video
+from tests.data.test_penn_action import annotation, write, write_frames, write_phases
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = ROOT / "experiments"
@@ -249,6 +250,39 @@ def test_a_checkpoint_of_another_architecture(pose_run: Path, capsys: pytest.Cap
     arguments = ["validate", "--config", str(pose_run / "config.yaml"), "--model.encoder.init_args.embedding", "4"]
     message = error_of([*arguments, "--ckpt_path", str(pose_run / "checkpoints/last.ckpt")], capsys)
     assert "another architecture" in message
+
+
+def test_the_images_of_penn_action_train(tmp_path: Path) -> None:
+    root = tmp_path / "penn"
+    root.mkdir()
+    for number in range(1, 6):
+        id = f"{number:04d}"
+        write(root, id, annotation(train=-1 if number == 5 else 1))
+        write_frames(root, id)
+        write_phases(root, np.arange(6) // 2, id=id, folder="squats")
+    arguments = [*fit_arguments(root, tmp_path, epochs=1), "--data.input", "pixels", "--data.image_size", "32"]
+    assert main([*arguments, "--data.bank", str(tmp_path / "bank")]) == 0
+    assert len(list((tmp_path / "bank").glob("*.npy"))) == 5
+    assert "input: pixels" in (tmp_path / "a/config.yaml").read_text()
+
+
+def test_a_data_set_is_inspected(video_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sheet = tmp_path / "sheet.png"
+    assert main(["data", "inspect", str(video_folder), "--sheet", str(sheet)]) == 0
+    assert "6 videos, no problems" in capsys.readouterr().out
+    assert sheet.is_file()
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "a.mp4").touch()
+    assert main(["data", "inspect", str(tmp_path / "bad")]) == 1
+    assert "a.mp4" in capsys.readouterr().out
+    assert "no such folder" in error_of(["data", "inspect", str(tmp_path / "nowhere")], capsys)
+
+
+def test_a_data_set_is_converted(video_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["data", "convert", str(video_folder), str(tmp_path / "out")]
+    assert "--encode" in error_of(arguments, capsys)
+    assert main([*arguments, "--encode", "true"]) == 0
+    assert len(list((tmp_path / "out").glob("*/*.mp4"))) == 6
 
 
 def config_of(layering: list[str], capsys: pytest.CaptureFixture[str], root: Path) -> str:

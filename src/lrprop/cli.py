@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from collections.abc import Callable
 from itertools import zip_longest
 from pathlib import Path
 from pickle import UnpicklingError
@@ -36,11 +35,18 @@ from lrprop.callbacks import (
     show_table,
 )
 from lrprop.data import AlignmentDataModule, modality_of
+from lrprop.data.conversion import convert
 from lrprop.data.synthetic import generate
 from lrprop.errors import InputError
 from lrprop.module import AlignmentModule
+from lrprop.viz.inspection import inspect
 
-TOOLS: dict[str, Callable[..., Any]] = {"synth": generate, "benchmark": benchmark, "tables": tables}
+TOOLS: dict[str, Any] = {
+    "synth": generate,
+    "benchmark": benchmark,
+    "tables": tables,
+    "data": {"inspect": inspect, "convert": convert},
+}
 LAST = Path("checkpoints/last.ckpt")
 Monitor = Literal[
     "kendalls_tau",
@@ -87,7 +93,7 @@ class AlignmentCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Turns the run's arguments into the trainer's, and the data's modality into the encoder's."""
         options = self.options
-        options.model.encoder.init_args.modality = modality_of(options.data.root)
+        options.model.encoder.init_args.modality = modality_of(options.data.root, options.data.input)
         self.record = self._record()
         self.resume_step: int | None = None
         if self.subcommand == "fit":
@@ -251,7 +257,8 @@ def main(args: list[str] | None = None) -> int:
         args: the arguments; those of the process if None.
 
     Returns:
-        The exit status: 0, 2 after bad input, which was told in one line, or 130 after an interruption.
+        The exit status: 0, 1 where an inspection found problems, 2 after bad input, which was told in one line, or
+        130 after an interruption.
     """
     words = sys.argv[1:] if args is None else args
     logging.basicConfig(
@@ -261,7 +268,8 @@ def main(args: list[str] | None = None) -> int:
     _silence()
     try:
         if words and words[0] in TOOLS:
-            auto_cli(TOOLS[words[0]], args=words[1:], as_positional=True)
+            result = auto_cli(TOOLS[words[0]], args=words[1:], as_positional=True)
+            return result if isinstance(result, int) else 0
         else:
             AlignmentCLI(
                 AlignmentModule,

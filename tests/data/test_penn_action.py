@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import logging
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.io import loadmat, savemat
 
-from lrprop.data.penn_action import ACTIONS, ALL, UNUSED_ACTIONS, read_penn_action
+from lrprop.data.penn_action import ACTIONS, ALL, UNUSED_ACTIONS, read_penn_action, resample_labels
 from lrprop.errors import InputError
 
 N = 6
@@ -26,8 +29,17 @@ def write(root: Path, id: str = "0001", mat: dict[str, Any] | None = None) -> Pa
     return root / "labels" / f"{id}.mat"
 
 
-def write_phases(root: Path, phases: np.ndarray, split: str = "train", id: str = "0001") -> Path:
-    path = root / "penn_action_labels" / split / "squat" / f"{id}.npy"
+def write_frames(root: Path, id: str = "0001", n: int = N) -> Path:
+    folder = root / "frames" / id
+    folder.mkdir(parents=True)
+    for number in range(1, n + 1):
+        image = np.full((24, 32, 3), 20 * number, np.uint8)
+        Image.fromarray(image).save(folder / f"{number:06d}.jpg")
+    return folder
+
+
+def write_phases(root: Path, phases: np.ndarray, split: str = "train", id: str = "0001", folder: str = "squat") -> Path:
+    path = root / "penn_action_labels" / split / folder / f"{id}.npy"
     path.parent.mkdir(parents=True, exist_ok=True)
     np.save(path, phases)
     return path
@@ -111,7 +123,7 @@ def test_a_damaged_annotation_is_named(tmp_path: Path, share: float) -> None:
 @pytest.mark.parametrize(
     ("phases", "problem"),
     [
-        (np.zeros(N - 1, np.int64), r"shape \(5,\), but video 0001 has 6 frames"),
+        (np.zeros(0, np.int64), r"shape \(0,\), not one a frame"),
         (np.zeros((N, 1), np.int64), r"shape \(6, 1\)"),
         (np.zeros(N), "integers >= 0.*float64"),
         (np.full(N, -2), "integers >= 0.*-2"),
@@ -196,3 +208,84 @@ def test_all_actions_at_once_and_each_video_says_which(tmp_path: Path) -> None:
         ("0001", "bowl", False),
         ("0002", "squat", True),
     ]
+
+
+# --- images ----------------------------------------------------------------------------------------------------------
+
+
+def test_images_stand_for_poses(tmp_path: Path) -> None:
+    mat = annotation(train=-1)
+    del mat["x"], mat["y"]  # joints are not read
+    write(tmp_path, "0002", mat)
+    folder = write_frames(tmp_path, "0002", 12)
+    write_phases(tmp_path, np.arange(12), "val", "0002")
+    (video,) = read_penn_action(tmp_path, "squat", images=True)
+    assert (video.id, video.path, video.n, video.split) == ("0002", folder, 12, "val")
+    assert (video.action, video.poses) == ("squat", None)
+    np.testing.assert_array_equal(video.labels, np.arange(12))
+    np.testing.assert_allclose(video.read([11, 2]).mean((1, 2, 3)), [240, 60], atol=2)
+
+
+def test_images_that_are_not_there(tmp_path: Path) -> None:
+    write(tmp_path)
+    with pytest.raises(InputError, match="has no folder frames; put the images of Penn Action there"):
+        read_penn_action(tmp_path, "squat", images=True)
+    write_frames(tmp_path, "0002")
+    with pytest.raises(InputError, match=r"frames/0001: cannot be listed"):
+        read_penn_action(tmp_path, "squat", images=True)
+
+
+@pytest.mark.parametrize(
+    ("folder", "action"),
+    [("squats", "squat"), ("bowling", "bowl"), ("pushups", "pushup"), ("pullups", "pullup"), ("bowl", "bowl")],
+)
+def test_folders_of_phases_as_they_circulate(tmp_path: Path, folder: str, action: str) -> None:
+    write(tmp_path, mat=annotation(action=action))
+    write_phases(tmp_path, np.arange(N), folder=folder)
+    (video,) = read_penn_action(tmp_path, action)
+    np.testing.assert_array_equal(video.labels, np.arange(N))
+
+
+def test_phases_of_another_action_are_refused(tmp_path: Path) -> None:
+    write(tmp_path)
+    write_phases(tmp_path, np.arange(N), folder="bowling")
+    with pytest.raises(InputError, match=r"bowling/0001\.npy: video 0001 shows squat by its annotation"):
+        read_penn_action(tmp_path, "squat")
+
+
+@pytest.mark.parametrize("images", [False, True])
+def test_phases_of_another_number_are_resampled_and_counted_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, images: bool
+) -> None:
+    for id, phases in {"0001": np.arange(4), "0002": np.arange(N), "0003": np.arange(9)}.items():
+        write(tmp_path, id)
+        write_frames(tmp_path, id)
+        write_phases(tmp_path, phases, id=id)
+    with caplog.at_level(logging.INFO, logger="lrprop"):
+        few, same, many = read_penn_action(tmp_path, "squat", images)
+    np.testing.assert_array_equal(few.labels, [0, 0, 1, 2, 2, 3])
+    np.testing.assert_array_equal(same.labels, np.arange(N))
+    np.testing.assert_array_equal(many.labels, [0, 1, 3, 4, 6, 7])
+    (record,) = caplog.records
+    assert record.getMessage().startswith(
+        f"{tmp_path}: 2 of 3 videos have another number of frames than of phases, such as 0001; "
+    )
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 30, 61])
+@pytest.mark.parametrize("n", [1, 5, 30, 64])
+def test_resampling_takes_the_index_that_the_authors_take(count: int, n: int) -> None:
+    expected = [math.floor(j * count / n) for j in range(n)]
+    np.testing.assert_array_equal(resample_labels(np.arange(count), n), expected)
+
+
+def test_problems_are_listed_and_the_rest_is_read(tmp_path: Path) -> None:
+    for id in ("0001", "0002", "0003", "0004"):
+        write(tmp_path, id)
+    (tmp_path / "labels" / "0001.mat").write_bytes(b"no annotation")
+    write(tmp_path, "0002", annotation(train=0))
+    write_phases(tmp_path, np.zeros(N), id="0004")
+    problems: list[str] = []
+    (video,) = read_penn_action(tmp_path, "squat", problems=problems)
+    assert video.id == "0003"
+    assert [Path(problem.split(":")[0]).name for problem in problems] == ["0001.mat", "0002.mat", "0004.npy"]

@@ -11,6 +11,7 @@ from lrprop.data.sources import find_videos, layout_of, modality_of
 from lrprop.data.video import Video
 from lrprop.data.videofile import write_video
 from lrprop.errors import InputError
+from tests.data.test_penn_action import annotation, write, write_frames
 
 
 def folder_of(root: Path, count: int, labelled: int = 0, below: str = "") -> Path:
@@ -34,6 +35,25 @@ def counts(videos: list[Video]) -> Counter[tuple[str, bool]]:
 def test_layouts_are_recognised(video_folder: Path, penn_folder: Path) -> None:
     assert (layout_of(video_folder), modality_of(video_folder)) == ("folder", "pixels")
     assert (layout_of(str(penn_folder)), modality_of(str(penn_folder))) == ("penn_action", "poses")
+
+
+def test_the_input_may_be_chosen_where_there_are_joints(video_folder: Path, penn_folder: Path) -> None:
+    assert modality_of(penn_folder, "pixels") == "pixels"
+    assert modality_of(penn_folder, "poses") == modality_of(penn_folder, "auto") == "poses"
+    assert modality_of(video_folder, "pixels") == "pixels"
+    with pytest.raises(InputError, match=r"data\.input=poses, but .* has no joints; choose pixels or auto"):
+        find_videos(video_folder, "slide", input="poses")
+
+
+def test_the_images_of_penn_action(tmp_path: Path) -> None:
+    for number in range(1, 5):
+        id = f"{number:04d}"
+        write(tmp_path, id, annotation(train=-1 if number == 4 else 1))
+        write_frames(tmp_path, id)
+    videos = find_videos(tmp_path, "squat", input="pixels")
+    assert [(video.split, video.poses) for video in videos] == [("train", None)] * 3 + [("val", None)]
+    assert videos[0].path == tmp_path / "frames" / "0001"
+    assert all(video.poses is not None for video in find_videos(tmp_path, "squat"))
 
 
 def test_a_missing_root(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
+from lrprop.data.file_name import is_file_name
 from lrprop.data.penn_action import ACTIONS, ALL
 from lrprop.data.video import Split, Video
 from lrprop.data.videofile import probe
@@ -148,7 +149,7 @@ def _value(where: str, entry: dict[str, Any], key: str, kind: type) -> Any:
 def _name(where: str, entry: dict[str, Any]) -> str:
     """What the video's own files are named by: it must not lead out of their folder."""
     name: str = _value(where, entry, "name", str)
-    if not name.isprintable() or not 0 < len(name) <= 200 or set(name) & set("/\\") or name.startswith("."):
+    if not is_file_name(name):
         raise InputError(f"{where}: name is {_short(name)}, which is no file name; {_REMEDY}")
     return name
 

@@ -20,7 +20,7 @@ from lrprop.data.images import ImageAugmentation
 from lrprop.data.inputs import FeatureInputs, Inputs, PixelInputs, PoseInputs
 from lrprop.data.poses import PoseAugmentation
 from lrprop.data.sampling import TemporalSampling, VideoBatches
-from lrprop.data.sources import find_videos
+from lrprop.data.sources import Input, find_videos
 from lrprop.data.video import Split, Video
 from lrprop.errors import InputError
 
@@ -31,6 +31,8 @@ class AlignmentDataModule(pl.LightningDataModule):
     Args:
         root: a folder of videos, or the root of Penn Action; recognised by its layout.
         action: the action, which chooses among the videos of Penn Action, where "all" stands for all 13.
+        input: what is read of a video; "auto": poses where there are joints, else pixels. "pixels" reads the images of
+            Penn Action, in its `frames/`.
         num_frames: T, the frames of a training view.
         region: how long a part of a video a view is drawn from; see `TemporalSampling`.
         videos_per_batch: P, videos a batch, two views each.
@@ -53,6 +55,7 @@ class AlignmentDataModule(pl.LightningDataModule):
         self,
         root: Path,
         action: str,
+        input: Input = "auto",
         num_frames: int = 80,
         region: Literal["crop", "whole"] = "crop",
         videos_per_batch: int = 2,
@@ -73,7 +76,7 @@ class AlignmentDataModule(pl.LightningDataModule):
             raise InputError(f"data.num_frames={num_frames}: a view needs at least 2 frames.")
         if bank_copies < 1:
             raise InputError(f"data.bank_copies={bank_copies}: training needs at least 1 augmented copy of a video.")
-        self.root, self.action = Path(root), action
+        self.root, self.action, self.input = Path(root), action, input
         self.sampling = TemporalSampling(num_frames, region)
         self.videos_per_batch, self.seed, self.workers = videos_per_batch, seed, workers
         self.split_seed, self.val_fraction, self.tune_fraction = split_seed, val_fraction, tune_fraction
@@ -89,6 +92,7 @@ class AlignmentDataModule(pl.LightningDataModule):
         self.videos = find_videos(
             self.root,
             self.action,
+            input=self.input,
             seed=self.split_seed,
             val_fraction=self.val_fraction,
             tune_fraction=self.tune_fraction,

@@ -1,21 +1,32 @@
-"""Penn Action (Zhang et al., "From Actemes to Action", ICCV 2013) as sequences of poses.
+"""Penn Action (Zhang et al., "From Actemes to Action", ICCV 2013): poses, or images where they are there too.
 
     root/labels/0001.mat ...                                the annotations, as distributed
+    root/frames/0001/000001.jpg ...                         the images; only needed where they are what is read
     root/penn_action_labels/{train,val}/{action}/0001.npy   phases as TCC released them (Dwibedi et al., CVPR 2019)
 
-Only the joints are read, also where `frames/` has the images: the modality is always "poses".
+A phase file is found by the number of its video. TCC's folders are not all spelled as the annotations spell the
+action ("squats", "pushups", "pullups", "bowling"): a folder belongs to the action that its name begins with.
+
+The split is that of the annotation (`train` is 1 or -1), which every video has, for poses and images alike, so that the
+two can be compared. TCC's folders follow it: they only leave out videos that have no phases.
 """
 
 from __future__ import annotations
 
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 from scipy.io import loadmat
 
+from lrprop.data.frames import probe_frames
+from lrprop.data.problems import noted
 from lrprop.data.video import Split, Video
 from lrprop.errors import InputError
 
@@ -36,34 +47,98 @@ FPS = 30.0
 
 _JOINTS = 13
 
+T = TypeVar("T")
 
-def read_penn_action(root: Path, action: str) -> list[Video]:
-    """Read the poses and phases of all videos of one action, or of all actions.
+_log = logging.getLogger("lrprop")
+
+
+def read_penn_action(root: Path, action: str, images: bool = False, problems: list[str] | None = None) -> list[Video]:
+    """Read the poses, or find the images, and read the phases of all videos of one action, or of all actions.
 
     A joint that is not visible keeps its meaningless coordinate, or gets 0 where that is not a finite number. Videos
-    without a phase file have no labels: the counts in the literature are those of the videos that have one.
+    without a phase file have no labels: the counts in the literature are those of the videos that have one. Where a
+    video has another number of frames than of phases, these are resampled, and how many are is logged once.
 
     Args:
-        root: the folder that has `labels/`.
+        root: the folder that has `labels/`, and for images `frames/`.
         action: one of `ACTIONS`, or "all" of them.
+        images: find the images and read no joints.
+        problems: gets what is wrong with a video, which is then left out; None raises the first such error.
 
     Returns:
-        The videos by id ("0001"), with poses (n, 13, 3) of x, y in pixels and visibility; the official training
-        videos are "train", the test videos "val".
+        The videos by id ("0001"), with poses (n, 13, 3) of x, y in pixels and visibility, or, of images, with the
+        folder of frames as their path; the official training videos are "train", the test videos "val".
 
     Raises:
-        InputError: the action is unknown or has no video here, or an annotation cannot be read or makes no sense.
+        InputError: the action is unknown or has no video here, or an annotation, an image or a phase file is missing,
+            cannot be read or makes no sense.
     """
     _check_action(action)
+    if images and not (root / "frames").is_dir():
+        raise InputError(f"{root}: has no folder frames; put the images of Penn Action there, or read its poses")
+    chosen = _of_action(root, action, problems)
+    phases = _phase_files(root)
+    videos = []
+    for path, shown in _with_progress(chosen, "Counting frames" if images else "Reading poses"):
+        with noted(problems):
+            videos.append(_video(root, path, shown, phases.get(path.stem, []), images))
+    return _with_labels_that_fit(root, videos)
+
+
+def resample_labels(labels: np.ndarray, n: int) -> np.ndarray:
+    """Labels for another number of frames: frame j gets the label at floor(j L / n), of L labels.
+
+    It is how CARL brings frames and phases of Penn Action to one length when it makes its processed form. There the
+    longer of the two is resampled; here always the labels, as no frame need be lost.
+
+    Args:
+        labels: (L,), L >= 1.
+        n: number of frames.
+
+    Returns:
+        (n,) labels.
+    """
+    return labels[np.arange(n) * len(labels) // n]
+
+
+def _with_labels_that_fit(root: Path, videos: list[Video]) -> list[Video]:
+    labels = {video.id: video.labels for video in videos if video.labels is not None and len(video.labels) != video.n}
+    if labels:
+        _log.info(
+            "%s: %d of %d videos have another number of frames than of phases, such as %s; their phases are resampled",
+            root, len(labels), len(videos), next(iter(labels)),
+        )  # fmt: skip
+    return [
+        replace(video, labels=resample_labels(labels[video.id], video.n)) if video.id in labels else video
+        for video in videos
+    ]
+
+
+def _of_action(root: Path, action: str, problems: list[str] | None) -> list[tuple[Path, str]]:
+    """The annotations of an action in order, each with the action that it shows."""
     files = sorted((root / "labels").glob("*.mat"))
-    console = Console(stderr=True)
-    scan = track(files, "Scanning Penn Action", console=console, transient=True, disable=len(files) <= 50)
     wanted = ACTIONS if action == ALL else (action,)
-    shown = ((path, _load(path, "action")["action"].flat[0]) for path in scan)
-    chosen = [(path, name) for path, name in shown if name in wanted]
+    chosen = []
+    for path in _with_progress(files, "Scanning Penn Action"):
+        with noted(problems):
+            shown = str(_load(path, "action")["action"].flat[0])
+            if shown in wanted:
+                chosen.append((path, shown))
     if not chosen:
         raise InputError(f"{root}: none of its {len(files)} annotations is of action {action!r}; choose another action")
-    return [_video(root, path, name) for path, name in chosen]
+    return chosen
+
+
+def _with_progress(items: Sequence[T], doing: str) -> Iterable[T]:
+    return track(items, doing, console=Console(stderr=True), transient=True, disable=len(items) <= 50)
+
+
+def _phase_files(root: Path) -> dict[str, list[Path]]:
+    """The phase files of each video."""
+    files = defaultdict(list)
+    for path in sorted(root.glob("penn_action_labels/*/*/*.npy")):
+        files[path.stem].append(path)
+    return files
 
 
 def _check_action(action: str) -> None:
@@ -75,14 +150,18 @@ def _check_action(action: str) -> None:
         raise InputError(f"action {action!r} is not in Penn Action; choose of {', '.join(ACTIONS)}, or {ALL}")
 
 
-def _video(root: Path, path: Path, action: str) -> Video:
-    mat = _load(path, "x", "y", "visibility", "train")
-    poses = _poses(path, mat)
+def _video(root: Path, path: Path, action: str, phases: list[Path], images: bool) -> Video:
+    joints = () if images else ("x", "y", "visibility")
+    mat = _load(path, "train", *joints)
     flag = mat["train"].item() if mat["train"].size == 1 else None
     if flag not in (1, -1):
         raise InputError(f"{path}: train is {mat['train'].tolist()}, not 1 or -1; fetch the annotation again")
     split: Split = "train" if flag == 1 else "val"
-    labels = _labels(root, path.stem, action, len(poses))
+    labels = _labels(phases, path.stem, action)
+    if images:
+        folder = root / "frames" / path.stem
+        return Video(path.stem, folder, probe_frames(folder).n, FPS, split, labels, action=action)
+    poses = _poses(path, mat)
     return Video(path.stem, path, len(poses), FPS, split, labels, poses=poses, action=action)
 
 
@@ -119,19 +198,21 @@ def _poses(path: Path, mat: dict[str, Any]) -> np.ndarray:
     return poses
 
 
-def _labels(root: Path, id: str, action: str, n: int) -> np.ndarray | None:
-    found = sorted(root.glob(f"penn_action_labels/*/{action}/{id}.npy"))
-    if not found:
+def _labels(files: list[Path], id: str, action: str) -> np.ndarray | None:
+    """The phases of a video as its file has them."""
+    if not files:
         return None
-    if len(found) > 1:
-        raise InputError(f"{found[0]}: video {id} has labels in {found[1]} too; keep one of the two")
-    path = found[0]
+    path = files[0]
+    if len(files) > 1:
+        raise InputError(f"{path}: video {id} has labels in {files[1]} too; keep one of the two")
+    if not path.parent.name.startswith(action):
+        raise InputError(f"{path}: video {id} shows {action} by its annotation; move the labels into {action}/")
     try:
         labels: np.ndarray = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path}: cannot be read as an array ({error}); fetch the labels again") from error
-    if labels.shape != (n,):
-        raise InputError(f"{path}: has labels of shape {labels.shape}, but video {id} has {n} frames; fetch them again")
+    if labels.ndim != 1 or labels.size == 0:
+        raise InputError(f"{path}: has labels of shape {labels.shape}, not one a frame; fetch them again")
     if not np.issubdtype(labels.dtype, np.integer) or labels.min() < -1:
         raise InputError(f"{path}: phases must be integers >= 0, -1 for none; found {labels.dtype}, {labels.min()}")
     return labels.astype(np.int64)

@@ -24,6 +24,7 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import Progress
 
+from lrprop.data.file_name import is_file_name
 from lrprop.data.folder import read_folder
 from lrprop.data.frames import FPS, decode_frame, frame_size
 from lrprop.data.tfrecord import Feature, SequenceExample, read_sequence_examples
@@ -176,7 +177,7 @@ def _single(where: str, key: str, values: Feature, kind: type[T]) -> T:
 def _file_name(where: str, name: bytes) -> str:
     """A name that files can have and that does not lead out of their folder."""
     text = name.decode(errors="replace")
-    if not text.isprintable() or not 0 < len(name) <= 200 or set(text) & set("/\\\ufffd") or text.startswith("."):
+    if not is_file_name(text):
         raise InputError(f"{where}: name is {short(name)}, which is no file name; {_REMEDY}")
     return text
 

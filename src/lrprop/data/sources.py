@@ -20,6 +20,7 @@ from lrprop.data.video import Modality, Split, Video
 from lrprop.errors import InputError
 
 Layout = Literal["penn_action", "carl", "pouring", "folder"]
+Input = Literal["auto", "poses", "pixels"]
 
 _log = logging.getLogger("lrprop")
 
@@ -50,17 +51,30 @@ def layout_of(root: str | Path) -> Layout:
     )
 
 
-def modality_of(root: str | Path) -> Modality:
-    """What the videos of a data set are made of: "poses" for Penn Action, else "pixels".
+def modality_of(root: str | Path, input: Input = "auto") -> Modality:
+    """What is read of the videos of a data set.
+
+    Args:
+        root: the folder.
+        input: "auto" is "poses" where there are joints (Penn Action), else "pixels".
 
     Raises:
-        InputError: as `layout_of`.
+        InputError: as `layout_of`, or there are no joints where poses are asked for.
     """
-    return "poses" if layout_of(root) == "penn_action" else "pixels"
+    has_joints = layout_of(root) == "penn_action"
+    if input == "poses" and not has_joints:
+        raise InputError(f"data.input={input}, but {root} has no joints; choose pixels or auto")
+    return "poses" if has_joints and input != "pixels" else "pixels"
 
 
 def find_videos(
-    root: str | Path, action: str, *, seed: int = 0, val_fraction: float = 0.3, tune_fraction: float = 0.0
+    root: str | Path,
+    action: str,
+    *,
+    input: Input = "auto",
+    seed: int = 0,
+    val_fraction: float = 0.3,
+    tune_fraction: float = 0.0,
 ) -> list[Video]:
     """Find the videos of one action, or of all actions of Penn Action, each in its split.
 
@@ -72,6 +86,7 @@ def find_videos(
         root: a folder of videos or of folders of frames, or the root of Penn Action, Pouring or CARL's form of them.
         action: the action; chooses among the videos of Penn Action, where "all" stands for all 13, and only names
             those of a folder and of Pouring.
+        input: what is read, see `modality_of`; chooses between the joints and the images of Penn Action.
         seed: seed of the draws.
         val_fraction: share of the videos, in (0, 1), drawn for "val" where the data set brings none.
         tune_fraction: share of the training videos, in [0, 1), drawn for "tune".
@@ -89,7 +104,10 @@ def find_videos(
     if seed < 0:
         raise InputError(f"seed={seed} of the splits is negative; choose an integer >= 0")
     root = Path(root)
-    videos = _READERS[layout_of(root)](root, action)
+    if modality_of(root, input) == "poses":
+        videos = read_penn_action(root, action)
+    else:
+        videos = _READERS[layout_of(root)](root, action)
     by_action = groupby(sorted(videos, key=_action), key=_action)
     found = [video for _, group in by_action for video in _split(root, list(group), seed, val_fraction, tune_fraction)]
     return sorted(found, key=lambda video: video.id)
@@ -99,8 +117,13 @@ def _read_folder(root: Path, action: str) -> list[Video]:
     return [replace(video, action=action) for video in read_folder(root)]
 
 
+def _read_penn_action(root: Path, action: str) -> list[Video]:
+    return read_penn_action(root, action, images=True)
+
+
+# How each layout is read as pixels.
 _READERS: dict[Layout, Callable[[Path, str], list[Video]]] = {
-    "penn_action": read_penn_action,
+    "penn_action": _read_penn_action,
     "carl": read_carl,
     "pouring": read_pouring,
     "folder": _read_folder,
