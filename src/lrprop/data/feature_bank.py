@@ -18,7 +18,7 @@ from lrprop.data.images import ImageAugmentation
 from lrprop.data.video import Video
 from lrprop.errors import InputError
 
-FORMAT = 2  # raise it when what a file holds changes, so that older files are not read
+FORMAT = 3  # raise it when what a file holds changes, so that older files are not read
 
 
 @dataclass(frozen=True)
