@@ -9,10 +9,8 @@ target/squat/train/...                    several actions: each is a folder of v
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +20,7 @@ from rich.progress import track
 from lrprop.data.carl import read_carl
 from lrprop.data.folder import read_folder
 from lrprop.data.frames import decode_frame, frame_files
+from lrprop.data.new_folder import new_folder
 from lrprop.data.penn_action import ALL, read_penn_action
 from lrprop.data.pouring import convert_pouring
 from lrprop.data.sources import Layout, layout_of
@@ -50,8 +49,6 @@ def convert(source: Path, target: Path, encode: bool = False) -> None:
     """
     source, target = Path(source), Path(target)
     layout = layout_of(source)
-    if target.exists():
-        raise InputError(f"{target}: is there already; delete it, or choose another folder")
     if layout == "pouring":
         convert_pouring(source, target, encode=encode)
     elif target.resolve().is_relative_to(source.resolve()):
@@ -59,7 +56,8 @@ def convert(source: Path, target: Path, encode: bool = False) -> None:
     elif layout == "folder" and not encode:
         raise InputError(f"{source}: is a folder of videos already; use it as it is, or encode it (--encode true)")
     else:
-        _write(_READERS[layout](source), target, encode)
+        with new_folder(target) as part:
+            _write(_READERS[layout](source), part, encode)
     _log.info("%s: converted into %s", source, target)
 
 
@@ -78,26 +76,12 @@ _READERS: dict[Layout, Callable[[Path], list[Video]]] = {
 }
 
 
-def _write(videos: list[Video], target: Path, encode: bool) -> None:
+def _write(videos: list[Video], folder: Path, encode: bool) -> None:
     has_val = {video.action for video in videos if video.split == "val"}
-    with _written_aside(target) as part:
-        for video in track(videos, "Converting", console=Console(stderr=True), transient=True):
-            action = "" if video.action == ALL else video.action
-            split = video.split if video.action in has_val else ""
-            _write_video(video, part / action / split / video.id.removeprefix(f"{split}/"), encode)
-
-
-@contextmanager
-def _written_aside(target: Path) -> Iterator[Path]:
-    """A folder beside the target that takes its name at the end, and is gone after an error."""
-    part = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
-        yield part
-        part.rename(target)
-    except OSError as error:
-        raise InputError(f"{target}: cannot be written ({error.strerror}); choose another folder") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    for video in track(videos, "Converting", console=Console(stderr=True), transient=True):
+        action = "" if video.action == ALL else video.action
+        split = video.split if video.action in has_val else ""
+        _write_video(video, folder / action / split / video.id.removeprefix(f"{split}/"), encode)
 
 
 def _write_video(video: Video, path: Path, encode: bool) -> None:

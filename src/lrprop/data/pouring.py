@@ -11,9 +11,7 @@ converted/val/...
 from __future__ import annotations
 
 import logging
-import os
 import re
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -27,6 +25,7 @@ from rich.progress import Progress
 from lrprop.data.file_name import is_file_name
 from lrprop.data.folder import read_folder
 from lrprop.data.frames import FPS, decode_frame, frame_size
+from lrprop.data.new_folder import new_folder
 from lrprop.data.tfrecord import Feature, SequenceExample, read_sequence_examples
 from lrprop.data.video import Video
 from lrprop.data.videofile import write_video
@@ -89,16 +88,8 @@ def convert_pouring(source: Path, target: Path, *, encode: bool = False) -> None
             be written.
     """
     shards = [(split, path) for split in PUBLISHED for path in _shards(source, split)]
-    if target.exists():
-        raise InputError(f"{target}: is there already; delete it, or choose another folder")
-    part = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
+    with new_folder(target) as part:
         counts = _convert(shards, part, encode)
-        part.rename(target)
-    except OSError as error:
-        raise InputError(f"{target}: cannot be written ({error.strerror}); choose another folder") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     if counts != PUBLISHED:
         _log.warning("%s: has %s videos where %s were published; fetch the files again", source, counts, PUBLISHED)
 

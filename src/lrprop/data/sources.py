@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Literal
 
@@ -108,7 +109,7 @@ def find_videos(
         videos = read_penn_action(root, action)
     else:
         videos = _READERS[layout_of(root)](root, action)
-    by_action = groupby(sorted(videos, key=_action), key=_action)
+    by_action = groupby(sorted(videos, key=attrgetter("action")), key=attrgetter("action"))
     found = [video for _, group in by_action for video in _split(root, list(group), seed, val_fraction, tune_fraction)]
     return sorted(found, key=lambda video: video.id)
 
@@ -128,10 +129,6 @@ _READERS: dict[Layout, Callable[[Path, str], list[Video]]] = {
     "pouring": read_pouring,
     "folder": _read_folder,
 }
-
-
-def _action(video: Video) -> str:
-    return video.action
 
 
 def _split(root: Path, videos: list[Video], seed: int, val_fraction: float, tune_fraction: float) -> list[Video]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from lrprop.benchmark.pages.columns import MARK, action_column, columns_table, g
 from lrprop.benchmark.pages.markdown import NOTHING, bold, difference, number, p_value, table, title
 from lrprop.benchmark.results import Results, name_of, sign_of
 from lrprop.viz.comparison import IntervalPanel, RankPanel, draw_intervals, draw_ranks
+
+Panel = TypeVar("Panel")
 
 PROTOCOLS = {
     "trimmed": "the val videos as they are",
@@ -98,13 +101,19 @@ def _lead_column(results: Results, metric: str) -> list[str]:
     return [difference(lead) for lead in leads[1:]]
 
 
-def _means_figure(results: Results, metrics: Sequence[str], protocol: str, out: Path) -> str:
-    panels = [panel for metric in metrics if (panel := _interval_panel(results, metric))]
+def _figure(draw: Callable[[list[Panel], Path], Path], panels: list[Panel], out: Path, what: str, caption: str) -> str:
+    """Draws the panels beside the page, and shows them there; nothing without a panel."""
     if not panels:
         return ""
-    name = f"{out.stem}-means-{protocol}.png"
-    draw_intervals(panels, out.with_name(name))
-    return f"![Means over actions with 95 % intervals, {protocol}]({name})"
+    name = f"{out.stem}-{what}.png"
+    draw(panels, out.with_name(name))
+    return f"![{caption}]({name})"
+
+
+def _means_figure(results: Results, metrics: Sequence[str], protocol: str, out: Path) -> str:
+    panels = [panel for metric in metrics if (panel := _interval_panel(results, metric))]
+    caption = f"Means over actions with 95 % intervals, {protocol}"
+    return _figure(draw_intervals, panels, out, f"means-{protocol}", caption)
 
 
 def _interval_panel(results: Results, metric: str) -> IntervalPanel | None:
@@ -127,11 +136,7 @@ def _interval_panel(results: Results, metric: str) -> IntervalPanel | None:
 
 def _ranks_figure(results: Results, metrics: Sequence[str], protocol: str, out: Path) -> str:
     panels = [panel for metric in metrics if (panel := _rank_panel(results, metric))]
-    if not panels:
-        return ""
-    name = f"{out.stem}-ranks-{protocol}.png"
-    draw_ranks(panels, out.with_name(name))
-    return f"![Critical-difference diagrams, {protocol}]({name})"
+    return _figure(draw_ranks, panels, out, f"ranks-{protocol}", f"Critical-difference diagrams, {protocol}")
 
 
 def _rank_panel(results: Results, metric: str) -> RankPanel | None:
