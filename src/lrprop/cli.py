@@ -26,6 +26,7 @@ from lrprop.callbacks import (
     EmbeddingWriter,
     Evaluation,
     HistoryLogger,
+    LogEpoch,
     ProgressBar,
     Report,
     SeedEveryStep,
@@ -146,7 +147,7 @@ class AlignmentCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer, with loggers and callbacks that need the run directory."""
-        callbacks: list[Callback] = [UseFeatureBank(), SeedEveryStep(self.options.seed_everything)]
+        callbacks: list[Callback] = [UseFeatureBank(), SeedEveryStep(self.options.seed_everything), LogEpoch()]
         callbacks += [EmbeddingWriter(self.folder), *self._checkpoints()]
         if self.options.trainer.enable_progress_bar is not False:
             callbacks.append(ProgressBar())

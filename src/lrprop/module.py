@@ -46,6 +46,7 @@ class AlignmentModule(pl.LightningModule):
             {f"train/{name}": term.detach() for name, term in terms.items()},
             on_step=False,
             on_epoch=True,
+            logger=False,  # LogEpoch does, before the checkpoint is written
             prog_bar=True,
             batch_size=len(views.video),
         )

@@ -4,7 +4,7 @@ from lrprop.callbacks.evaluation import Evaluation
 from lrprop.callbacks.feature_bank import UseFeatureBank
 from lrprop.callbacks.figures import draw_val_pair
 from lrprop.callbacks.floors import floor_rows
-from lrprop.callbacks.history import HistoryLogger
+from lrprop.callbacks.history import HistoryLogger, LogEpoch
 from lrprop.callbacks.predictions import EmbeddingWriter
 from lrprop.callbacks.progress import ProgressBar
 from lrprop.callbacks.report import Report, show_table
@@ -14,6 +14,7 @@ __all__ = [
     "EmbeddingWriter",
     "Evaluation",
     "HistoryLogger",
+    "LogEpoch",
     "ProgressBar",
     "Report",
     "SeedEveryStep",

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import csv
+from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
-from lightning.fabric.loggers.csv_logs import _ExperimentWriter
-from lightning.pytorch.loggers import CSVLogger
+import lightning.pytorch as pl
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
 
 
-class HistoryLogger(CSVLogger):
-    """Writes `metrics.csv` straight into the run directory and, when a run resumes, keeps what it holds.
+class HistoryLogger(Logger):
+    """Writes `metrics.csv` into the run directory and, when a run resumes, keeps what it holds.
+
+    Lightning's CSVLogger deletes the file that it finds, and rewrites it in place when a column comes in. Here the file
+    is replaced as a whole, so whatever interrupts a run, every row that was logged is there.
 
     Args:
         folder: the run directory.
@@ -18,30 +24,61 @@ class HistoryLogger(CSVLogger):
     """
 
     def __init__(self, folder: Path, resume_step: int | None = None) -> None:
-        super().__init__(folder.parent, name=folder.name, version="")
-        self.resume_step = resume_step
+        super().__init__()
+        self.file = folder / "metrics.csv"
+        self.rows: list[dict[str, Any]] = [] if resume_step is None else _read_rows(self.file, resume_step)
 
     @property
-    def experiment(self) -> _ExperimentWriter:
-        """The writer, which starts from the rows of the interrupted run."""
-        if self._experiment is None and self.resume_step is not None:
-            # Lightning's writer deletes the file that it finds, so the rows are read first.
-            earlier = _read_rows(Path(self.log_dir) / "metrics.csv", self.resume_step)
-            super().experiment.metrics.extend(earlier)
-        return super().experiment
+    def name(self) -> str:
+        """The run's name."""
+        return self.file.parent.name
+
+    @property
+    def version(self) -> str:
+        """Empty: a run directory has one history."""
+        return ""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """One row: the metrics and the step."""
+        self.rows.append(metrics | {"step": len(self.rows) if step is None else step})
+
+    @rank_zero_only
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """Nothing: config.yaml holds them."""
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Replaces the file by one with every row so far."""
+        if not self.rows:
+            return
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self.file.with_suffix(".partial")
+        with unfinished.open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, sorted(set().union(*self.rows)), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self.rows)
+        unfinished.replace(self.file)
 
 
-def _read_rows(file: Path, resume_step: int) -> list[dict[str, float]]:
+class LogEpoch(pl.Callback):
+    """Logs the means of an epoch's losses before its checkpoint is written.
+
+    Lightning logs them after it, and a run that is killed in between and resumes from that checkpoint lacks the row.
+    """
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Every metric named train/..., to all loggers."""
+        losses = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("train/")}
+        for logger in trainer.loggers:
+            logger.log_metrics(losses | {"epoch": trainer.current_epoch}, trainer.global_step - 1)
+            logger.save()
+
+
+def _read_rows(file: Path, resume_step: int) -> list[dict[str, Any]]:
+    """The rows before a step, every value as it stands in the file."""
     if not file.is_file():
         return []
     with file.open(newline="") as stream:
-        rows = [_numbers(row) for row in csv.DictReader(stream)]
-    return [row | {"step": int(row["step"])} for row in rows if row.get("step", resume_step) < resume_step]
-
-
-def _numbers(row: dict[str, str]) -> dict[str, float]:
-    """A row's numbers; nothing of a row that the interruption cut short, which lies behind the checkpoint anyhow."""
-    try:
-        return {key: float(value) for key, value in row.items() if value}
-    except (TypeError, ValueError):
-        return {}
+        rows = [{key: value for key, value in row.items() if value} for row in csv.DictReader(stream)]
+    return [row for row in rows if int(row["step"]) < resume_step]
