@@ -31,6 +31,7 @@ from lrprop.callbacks import (
     Report,
     SeedEveryStep,
     UseFeatureBank,
+    WholeCheckpoints,
     draw_val_pair,
     floor_rows,
     show_table,
@@ -153,7 +154,9 @@ class AlignmentCLI(LightningCLI):
             callbacks.append(ProgressBar())
         self.trainer_defaults["callbacks"] = callbacks
         self.save_config_kwargs = {"record": self.record, "save_to_log_dir": False}
-        return super().instantiate_trainer(logger=self._loggers(), **kwargs)
+        trainer = super().instantiate_trainer(logger=self._loggers(), **kwargs)
+        trainer.strategy.checkpoint_io = WholeCheckpoints()
+        return trainer
 
     def _loggers(self) -> list[Logger] | bool:
         if self.subcommand != "fit":

@@ -1,5 +1,6 @@
-"""What happens around training: evaluation, seeding, the feature bank, the history and the final report."""
+"""What happens around training: evaluation, seeding, the feature bank, history, checkpoints and the final report."""
 
+from lrprop.callbacks.checkpoint import WholeCheckpoints
 from lrprop.callbacks.evaluation import Evaluation
 from lrprop.callbacks.feature_bank import UseFeatureBank
 from lrprop.callbacks.figures import draw_val_pair
@@ -19,6 +20,7 @@ __all__ = [
     "Report",
     "SeedEveryStep",
     "UseFeatureBank",
+    "WholeCheckpoints",
     "draw_val_pair",
     "floor_rows",
     "show_table",
