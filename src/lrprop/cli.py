@@ -187,7 +187,8 @@ class AlignmentCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """The last epoch's row, the table and the pictures."""
-        self.trainer.validate(self.model, self.datamodule, verbose=False)
+        if self.evaluation.step != self.trainer.global_step:  # the last epoch may have ended with a validation
+            self.trainer.validate(self.model, self.datamodule, verbose=False)
         self.report.add(final=self.evaluation.results["val"])
         draw_val_pair(self.datamodule, self.evaluation.embedded["val"], self.folder)
         self._show(self.report.rows)

@@ -31,6 +31,7 @@ class Evaluation(pl.Callback):
     Attributes:
         embedded: the videos of each of the data module's evaluated sets after the last pass.
         results: the metrics of each held-out split after the last pass; None where a metric is not defined.
+        step: the training steps that the network had taken before the last pass; -1 before the first.
 
     Args:
         stride: frame stride of Kendall's tau and AP@K; beside 1 the paper's field uses 2 for Penn Action, 5 for
@@ -43,6 +44,7 @@ class Evaluation(pl.Callback):
         self._sets: list[tuple[str, WholeVideos]] = []
         self.embedded: dict[str, list[EmbeddedVideo]] = {}
         self.results: dict[str, Metrics] = {}
+        self.step = -1
 
     def metrics_of(self, embedded: dict[str, list[EmbeddedVideo]], split: Split) -> Metrics:
         """The metrics of a held-out split, trimmed and loose; what cannot be computed is told once.
@@ -100,6 +102,7 @@ class Evaluation(pl.Callback):
         """Computes and logs."""
         held_out: tuple[Split, ...] = ("val", "tune")
         self.results = {split: self.metrics_of(self.embedded, split) for split in held_out if split in self.embedded}
+        self.step = trainer.global_step
         for split, metrics in self.results.items():
             for name, value in metrics.items():
                 defined = math.nan if value is None else value
