@@ -16,7 +16,7 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 @pytest.fixture
 def no_cuda_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(BACKENDS, "numba_cuda", raising=False)
+    monkeypatch.setitem(BACKENDS, "numba_cuda", replace(BACKENDS["numba_cuda"], is_available=lambda: False))
     backends._warn_of_slow_cuda.cache_clear()
 
 

@@ -114,7 +114,7 @@ def _fastest(device: torch.device) -> Backend:
     if device.type == "cpu":
         return BACKENDS["numba"]
     if device.type == "cuda":
-        if "numba_cuda" in BACKENDS and BACKENDS["numba_cuda"].is_available():
+        if BACKENDS["numba_cuda"].is_available():
             return BACKENDS["numba_cuda"]
         _warn_of_slow_cuda()
     return BACKENDS["reference"]
