@@ -186,6 +186,58 @@ def _prior_kl(
     return total / len(x)
 
 
+# --- objectives: GTA -------------------------------------------------------------------------------------------------
+
+
+def smooth_minimum_dtw_oracle(cost: np.ndarray, gamma: float) -> np.ndarray:
+    """The costs accumulated with a minimum that is the softmax-weighted mean of the predecessors, cell by cell."""
+    rows, columns = cost.shape
+    total = np.zeros((rows, columns))
+    for i in range(rows):
+        for j in range(columns):
+            before = [(i, j - 1), (i - 1, j - 1), (i - 1, j)]
+            values = np.array([total[cell] for cell in before if min(cell) >= 0])
+            if len(values):
+                weights = np.exp(-(values - values.min()) / gamma)
+                total[i, j] = (weights * values).sum() / weights.sum()
+            total[i, j] += cost[i, j]
+    return total
+
+
+def gta_oracle(
+    z: np.ndarray,
+    mask: np.ndarray,
+    video: np.ndarray,
+    *,
+    weight: float = 0.1,
+    temperature: float = 0.1,
+    gamma: float = 0.1,
+    label_smoothing: float = 0.1,
+    cycle_as_logits: bool = False,
+) -> dict[str, float]:
+    """The loss of GTA and its terms, pair by pair on the real frames alone."""
+    costs, cycles = [], []
+    for a in range(len(z)):
+        for b in range(a + 1, len(z)):
+            if video[a] == video[b]:
+                continue
+            x, y = z[a][mask[a]], z[b][mask[b]]
+            totals = []
+            for first, second in ((x, y), (y, x)):
+                chances = np.exp(first @ second.T / temperature)
+                totals.append(smooth_minimum_dtw_oracle(-np.log(chances / chances.sum(0)), gamma))
+            costs.append(totals[0][-1, -1] + totals[1][-1, -1])
+            to_x, to_y = (np.exp(-(total - total.min(0))) for total in totals)
+            cycle = ((to_x / to_x.sum(0)) @ (to_y / to_y.sum(0))).T  # row i: where the cycle from frame i ends
+            n = len(x)
+            chances = np.exp(cycle) if cycle_as_logits else cycle
+            logs = np.log(chances / chances.sum(1, keepdims=True))
+            target = (1 - label_smoothing) * np.eye(n) + label_smoothing / n
+            cycles.append(-(target * logs).sum() / n)
+    alignment, cycle_loss = _mean(costs), _mean(cycles)
+    return {"loss": cycle_loss + weight * alignment, "smooth_dtw": alignment, "cycle": cycle_loss}
+
+
 # --- objectives: LAV and VAVA ----------------------------------------------------------------------------------------
 
 
