@@ -143,7 +143,7 @@ def test_videos_without_labels_train(video_folder: Path, tmp_path: Path, caplog:
     final = json.loads((tmp_path / "a/metrics.json").read_text())["final"]
     assert final["kendalls_tau"] is not None
     assert final["dtw_accuracy"] is None
-    assert len([record for record in caplog.records if "label" in record.message]) == 1
+    assert len([record for record in caplog.records if "phase labels" in record.message]) == 1
 
 
 def test_wandb_works_offline(penn_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,8 @@ from lrprop.callbacks import (
     WholeCheckpoints,
     draw_val_pair,
     floor_rows,
+    keep_skipped,
+    show_skipped,
     show_table,
 )
 from lrprop.data import AlignmentDataModule, modality_of
@@ -204,10 +206,19 @@ class AlignmentCLI(LightningCLI):
     def after_predict(self) -> None:
         """Where the embeddings are."""
         folder = escape(str(self.folder / "embeddings"))
-        Console().print(f"Embeddings of {len(self.datamodule.videos)} videos in [bold]{folder}[/bold]")
+        count = len({video.id for video in self.datamodule.videos} - self._skipped.keys())
+        Console().print(f"Embeddings of {count} videos in [bold]{folder}[/bold]")
+        show_skipped(self._skipped.values())
 
     def _show(self, rows: dict[str, Any]) -> None:
         show_table(rows, f"{self.datamodule.action} ({self.options.name})")
+        skipped = self._skipped.values()
+        show_skipped(keep_skipped(skipped, self.folder) if self.subcommand == "fit" else skipped)
+
+    @property
+    def _skipped(self) -> dict[str, str]:
+        """What is wrong with each video that was skipped."""
+        return self.datamodule.skipped.problems if self.datamodule.skipped else {}
 
     @property
     def evaluation(self) -> Evaluation:

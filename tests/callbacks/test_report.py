@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from lrprop.callbacks import show_table
+from lrprop.callbacks import keep_skipped, show_skipped, show_table
 from lrprop.callbacks.report import COLUMNS, ROWS
 
 
@@ -19,3 +21,20 @@ def test_every_metric_of_both_protocols_fits_a_plain_terminal(
     for line in shown:
         assert all(f"{100 * values[name]:.1f}" in line for name in COLUMNS), line
     assert "77.8" not in "".join(lines)
+
+
+def test_skipped_videos_are_counted_and_named(capsys: pytest.CaptureFixture[str]) -> None:
+    show_skipped([])
+    assert not capsys.readouterr().out
+    show_skipped(["clips [old]/a.mp4: cut short; copy it again"])
+    assert capsys.readouterr().out == "skipped 1 unreadable video: clips [old]/a.mp4\n"
+    show_skipped(["a.mp4: cut short", "b.mp4: no frame"])
+    assert capsys.readouterr().out == "skipped 2 unreadable videos: a.mp4, b.mp4\n"
+
+
+def test_a_resumed_run_adds_to_what_it_skipped(tmp_path: Path) -> None:
+    assert keep_skipped([], tmp_path) == []
+    assert not list(tmp_path.iterdir())
+    keep_skipped(["a.mp4: cut short"], tmp_path)
+    assert keep_skipped(["b.mp4: no frame", "a.mp4: cut short"], tmp_path) == ["a.mp4: cut short", "b.mp4: no frame"]
+    assert (tmp_path / "skipped.txt").read_text() == "a.mp4: cut short\nb.mp4: no frame\n"

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lrprop.data.folder import read_folder
 from lrprop.data.video import Video
@@ -92,6 +94,19 @@ def test_a_file_beside_its_video_in_any_order_of_frames(tmp_path: Path, clip: Ma
     np.testing.assert_array_equal(by_id(tmp_path)["a.b"].labels, [0, 0, 1, 2])
 
 
+@pytest.mark.parametrize("place", ["a.csv", "labels.csv"])
+def test_events(tmp_path: Path, clip: Maker, place: str) -> None:
+    clip("a.mp4", 9)
+    clip("b.mp4", 2)
+    column, name = ("video,", "a,") if place == "labels.csv" else ("", "")
+    lines = [f"{column}start,end,phase", f"{name}6,7,down", f"{name}1,1,up", f"{name}2,4,down"]
+    (tmp_path / place).write_text("\n".join(lines) + "\n")
+    videos = by_id(tmp_path)
+    assert videos["a"].labels is not None
+    assert videos["a"].labels.tolist() == [-1, 0, 1, 1, 1, -1, 1, 1, -1]
+    assert videos["a"].truth is videos["b"].labels is None
+
+
 def test_names_are_numbered_by_first_appearance_over_the_data_set(tmp_path: Path, clip: Maker) -> None:
     clip("a.mp4")
     clip("b.mp4")
@@ -132,6 +147,7 @@ def test_other_tables_are_left_alone(tmp_path: Path, clip: Maker) -> None:
 
 
 HEADER = "frame,phase\n"
+EVENTS = "start,end,phase\n"
 GOOD = "0,0\n1,0\n2,1\n3,1\n"
 
 
@@ -161,6 +177,18 @@ GOOD = "0,0\n1,0\n2,1\n3,1\n"
         ("frame,phase,time\n0,0,0\n1,0,\n2,1,1\n3,1,1\n", r"a\.csv, line 3: time ''"),
         ("frame,phase,time\n0,0,0\n1,0,nan\n2,1,1\n3,1,1\n", r"a\.csv, line 3: time 'nan'"),
         (HEADER + '0,"0\n', r"a\.csv: cannot be read as CSV"),
+        (EVENTS + "0,1,0\n1,3,1\n", r"a\.csv, line 3: overlaps the event of .*a\.csv, line 2 at frame 1; a frame has"),
+        (EVENTS + "2,3,1\n0,2,0\n", r"a\.csv, line 3: overlaps the event of .*a\.csv, line 2 at frame 2"),
+        (EVENTS + "0,4,0\n", r"a\.csv, line 2: an event from frame 0 to 4, where a\.mp4 has the frames 0\.\.3"),
+        (EVENTS + "-1,2,0\n", r"a\.csv, line 2: an event from frame -1 to 2"),
+        (EVENTS + "2,1,0\n", r"a\.csv, line 2: an event from frame 2 to 1"),
+        (EVENTS + "0,1.5,0\n", r"a\.csv, line 2: end '1\.5' is no integer"),
+        ("start,end,phase,time\n0,3,0,0\n", r"a\.csv: has a time for events"),
+        ("start,phase\n0,0\n", r"a\.csv: has the columns start, phase; it needs frame, phase .*end, phase, start"),
+        (
+            "frame,start,end,phase\n0,0,1,0\n",
+            r"a\.csv: has the columns frame, start, end, phase; it needs frame, phase",
+        ),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(tmp_path: Path, clip: Maker, text: str, problem: str) -> None:
@@ -259,3 +287,58 @@ def test_real_golf_swings(shared: Path) -> None:
     names = list(dict.fromkeys(line.split(",")[1] for line in (root / "swing1.csv").read_text().split()[1:]))
     expected = [names.index(line.split(",")[1]) for line in lines]
     np.testing.assert_array_equal(videos["swing2"].labels, expected)
+
+
+# --- fuzz ------------------------------------------------------------------------------------------------------------
+
+LABELS = b"frame,phase,time\n0,0,0\n1,0,0.3\n2,1,0.6\n3,1,1\n"
+
+
+@pytest.fixture(scope="module")
+def fuzz_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("fuzz")
+    write_video(root / "a.mp4", np.full((4, 16, 16, 3), 90, np.uint8), fps=12)
+    return root
+
+
+def read_or_refuse(root: Path, name: str, data: bytes) -> None:
+    """An error that names the file, or one label a frame."""
+    for path in root.glob("*.csv"):
+        path.unlink()
+    (root / name).write_bytes(data)
+    try:
+        (video,), message = read_folder(root), ""
+    except InputError as error:
+        message = str(error)
+    if message:
+        assert message.startswith(str(root / name))
+        return
+    assert video.labels is None or (video.labels.shape == (4,) and video.labels.min() >= -1)
+    assert video.truth is None or (video.truth.shape == (4,) and video.truth.min() >= 0 and video.truth.max() <= 1)
+
+
+@given(data=st.binary(max_size=80), start=st.integers(0, len(LABELS)), name=st.sampled_from(["a.csv", "labels.csv"]))
+@settings(max_examples=200, deadline=None)
+def test_random_labels(fuzz_root: Path, data: bytes, start: int, name: str) -> None:
+    read_or_refuse(fuzz_root, name, LABELS[:start] + data)
+
+
+@given(text=st.text(alphabet='0123456789,.-"\n\raphse einf', max_size=60), header=st.sampled_from([HEADER, EVENTS]))
+@settings(max_examples=200, deadline=None)
+def test_random_cells(fuzz_root: Path, text: str, header: str) -> None:
+    read_or_refuse(fuzz_root, "a.csv", (header + text).encode())
+
+
+@given(rows=st.lists(st.tuples(*[st.integers(-1, 4)] * 3), min_size=1, max_size=3))
+@settings(max_examples=200, deadline=None)
+def test_random_events(fuzz_root: Path, rows: list[tuple[int, ...]]) -> None:
+    read_or_refuse(fuzz_root, "a.csv", (EVENTS + "".join(f"{a},{b},{c}\n" for a, b, c in rows)).encode())
+
+
+@given(bits=st.lists(st.integers(0, 8 * len(LABELS) - 1), min_size=1, max_size=4))
+@settings(max_examples=200, deadline=None)
+def test_flipped_bits_of_labels(fuzz_root: Path, bits: list[int]) -> None:
+    data = bytearray(LABELS)
+    for bit in bits:
+        data[bit // 8] ^= 1 << bit % 8
+    read_or_refuse(fuzz_root, "a.csv", bytes(data))

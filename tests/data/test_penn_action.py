@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from scipy.io import loadmat, savemat
 
@@ -289,3 +291,48 @@ def test_problems_are_listed_and_the_rest_is_read(tmp_path: Path) -> None:
     (video,) = read_penn_action(tmp_path, "squat", problems=problems)
     assert video.id == "0003"
     assert [Path(problem.split(":")[0]).name for problem in problems] == ["0001.mat", "0002.mat", "0004.npy"]
+
+
+# --- fuzz ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["labels/0001.mat", "penn_action_labels/train/squat/0001.npy"])
+def fuzzed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, bytes]:
+    """A root, one file in it, and the file's bytes while it was sound."""
+    root = tmp_path_factory.mktemp("fuzz")
+    write(root)
+    write_phases(root, np.arange(N) // 2)
+    return root, root / request.param, (root / request.param).read_bytes()
+
+
+def read_or_refuse(root: Path, path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+    try:
+        (video,), message = read_penn_action(root, "squat"), ""
+    except InputError as error:
+        message = str(error)
+    if message:  # an annotation may turn out to be of another action
+        assert message.startswith((f"{path}: ", f"{root}: none of its"))
+        return
+    assert video.poses is not None
+    assert video.poses.shape[1:] == (13, 3)
+    assert np.isfinite(video.poses).all()
+    assert video.labels is not None
+    assert video.labels.shape == (video.n,)
+
+
+@given(data=st.binary(max_size=200), share=st.floats(0, 1))
+@settings(max_examples=60, deadline=None)
+def test_random_bytes(fuzzed: tuple[Path, Path, bytes], data: bytes, share: float) -> None:
+    root, path, content = fuzzed
+    read_or_refuse(root, path, content[: int(share * len(content))] + data)
+
+
+@given(bits=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=4))
+@settings(max_examples=100, deadline=None)
+def test_flipped_bits(fuzzed: tuple[Path, Path, bytes], bits: list[float]) -> None:
+    root, path, content = fuzzed
+    data = bytearray(content)
+    for bit in (int(8 * len(data) * place) for place in bits):
+        data[bit // 8] ^= 1 << bit % 8
+    read_or_refuse(root, path, bytes(data))

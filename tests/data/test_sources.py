@@ -184,3 +184,36 @@ def test_real_golf_swings_are_split_with_labels_on_both_sides(shared: Path) -> N
         pytest.skip(f"no golf swings at {root}")
     found = counts(find_videos(root, "golf_swing"))
     assert found == {("val", True): 2, ("train", True): 3, ("train", False): 3}
+
+
+def test_what_is_wrong_with_a_video_leaves_it_out_before_the_splits_are_drawn(tmp_path: Path) -> None:
+    folder_of(tmp_path, 6)
+    expected = find_videos(folder_of(tmp_path / "sound", 5), "wave")
+    (tmp_path / "v05.mp4").write_bytes(b"no video")
+    (tmp_path / "sound").rename(tmp_path / ".hidden")
+    problems: list[str] = []
+    videos = find_videos(tmp_path, "wave", problems=problems)
+    assert [(video.id, video.split) for video in videos] == [(video.id, video.split) for video in expected]
+    (problem,) = problems
+    assert problem.startswith(f"{tmp_path / 'v05.mp4'}: cannot be read as a video")
+    with pytest.raises(InputError, match=r"v05\.mp4: cannot be read as a video"):
+        find_videos(tmp_path, "wave")
+
+
+def test_no_video_can_be_read(tmp_path: Path) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).write_bytes(b"no video")
+    with pytest.raises(InputError, match=r"none of its videos can be read; run lrprop data inspect"):
+        find_videos(tmp_path, "wave", problems=[])
+
+
+def test_what_is_wrong_with_penn_action_leaves_it_out(tmp_path: Path) -> None:
+    for number in range(1, 6):
+        id = f"{number:04d}"
+        write(tmp_path, id, annotation(train=-1 if number == 5 else 1))
+        write_frames(tmp_path, id)
+    (tmp_path / "frames/0002/000003.jpg").write_bytes(b"no image")
+    problems: list[str] = []
+    videos = find_videos(tmp_path, "squat", input="pixels", problems=problems)
+    assert [video.id for video in videos] == ["0001", "0003", "0004", "0005"]
+    assert [problem.startswith(f"{tmp_path / 'frames/0002/000003.jpg'}: ") for problem in problems] == [True]

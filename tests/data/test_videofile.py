@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import struct
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from lrprop.data.videofile import VideoInfo, probe, read_video, write_video
+from lrprop.data import videofile
+from lrprop.data.videofile import VideoInfo, probe, read_chunks, read_video, write_video
 from lrprop.errors import InputError
 
 CODECS = {  # every container with a codec that people use in it
@@ -31,15 +35,30 @@ def noise(n: int, side: int = 64) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (n, side, side, 3), dtype=np.uint8)
 
 
-def encode(path: Path, frames: np.ndarray, codec: str) -> Path:
+def encode(
+    path: Path,
+    frames: np.ndarray,
+    codec: str,
+    pixels: str = "yuv420p",
+    *,
+    options: dict[str, str] | None = None,
+    milliseconds: np.ndarray | None = None,
+    format: str | None = None,
+) -> Path:
     """Any codec, with B-frames where it has them: packets are then not in presentation order."""
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", format=format) as container:
         stream = container.add_stream(codec, rate=25)
         assert isinstance(stream, av.VideoStream)
-        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "yuv420p"
-        stream.codec_context.options = {"x265-params": "log-level=none"} if codec == "libx265" else {}
-        for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], pixels
+        quiet = {"x265-params": "log-level=none"} if codec == "libx265" else {}
+        stream.codec_context.options = options or quiet
+        if milliseconds is not None:
+            stream.codec_context.time_base = Fraction(1, 1000)
+        for step, frame in enumerate(frames):
+            image = av.VideoFrame.from_ndarray(frame, format="rgb24")
+            if milliseconds is not None:
+                image.pts, image.time_base = int(milliseconds[step]), Fraction(1, 1000)
+            container.mux(stream.encode(image))
         container.mux(stream.encode(None))
     return path
 
@@ -50,11 +69,11 @@ def cut(path: Path, share: float) -> Path:
     return path
 
 
-def turn(path: Path) -> None:
-    """Asks players to turn the picture by 90 degrees clockwise, as telephones do: the matrix in MP4's tkhd box."""
+def turn(path: Path, rows: tuple[int, ...] = (0, 1, 0, -1, 0, 0)) -> None:
+    """Asks players to turn the picture, by 90 degrees clockwise as telephones do: the matrix in MP4's tkhd box."""
     data = bytearray(path.read_bytes())
     matrix = data.index(b"tkhd") + 44
-    data[matrix : matrix + 36] = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+    data[matrix : matrix + 36] = struct.pack(">9i", *(value << 16 for value in rows), 0, 0, 1 << 30)
     path.write_bytes(data)
 
 
@@ -251,3 +270,193 @@ def test_real_videos_are_counted_as_they_decode(shared: Path) -> None:
     for path in paths[-2:]:
         info = probe(path)
         assert read_video(path).shape == (info.n, info.height, info.width, 3)
+
+
+# --- what files in the wild have --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "webm", "ts", "wmv"])
+def test_a_varying_frame_rate(tmp_path: Path, suffix: str) -> None:
+    milliseconds = np.cumsum([0, 40, 20, 300, 40, 90, 15, 210, 40, 33, 33, 120])
+    path = encode(tmp_path / f"a.{suffix}", moving(12, 64, 64), CODECS[suffix], milliseconds=milliseconds)
+    np.testing.assert_array_equal(brightness(read_video(path)), np.arange(12))
+    info = probe(path)
+    assert info.n == 12
+    assert info.fps == pytest.approx(11 / 0.941, rel=0.01)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_missing_timestamps(tmp_path: Path, codec: str) -> None:
+    """A bare stream, without a container, has none; FFmpeg goes by the content and not by the suffix."""
+    path = encode(tmp_path / "a.mpg", moving(11, 64, 64), codec, format={"libx264": "h264", "libx265": "hevc"}[codec])
+    with av.open(str(path)) as container:
+        assert all(packet.pts is None for packet in container.demux(video=0))
+    np.testing.assert_array_equal(brightness(read_video(path)), np.arange(11))
+    assert probe(path).n == 11
+
+
+# How each is decoded. VP9 keeps alpha in a second stream, which FFmpeg's own decoder leaves out.
+DEPTHS = {
+    "yuv420p10le": ("mp4", "libx264", "yuv420p10le"),
+    "yuv422p10le": ("mkv", "libx265", "yuv422p10le"),
+    "gray": ("mkv", "ffv1", "gray"),
+    "gray16le": ("mkv", "ffv1", "gray16le"),
+    "yuva420p": ("webm", "libvpx-vp9", "yuv420p"),
+    "yuva444p10le": ("mov", "prores_ks", "yuva444p12le"),
+    "rgba": ("mov", "png", "rgba"),
+    "ya8": ("mov", "png", "ya8"),
+}
+
+
+@pytest.mark.parametrize("pixels", DEPTHS)
+def test_10_bits_gray_and_alpha_become_rgb(tmp_path: Path, pixels: str) -> None:
+    suffix, codec, decoded = DEPTHS[pixels]
+    path = encode(tmp_path / f"a.{suffix}", moving(11, 64, 64), codec, pixels)
+    with av.open(str(path)) as container:
+        assert next(container.decode(container.streams.video[0])).format.name == decoded
+    frames = read_video(path)
+    assert frames.dtype == np.uint8
+    np.testing.assert_allclose(frames, moving(11, 64, 64), atol=3)
+    assert probe(path).n == 11
+
+
+# The first two rows of the matrix in MP4's tkhd box, and how the stored picture is turned for display.
+TURNS = {
+    90: ((0, 1, 0, -1, 0, 0), lambda frame: np.rot90(frame, -1)),
+    180: ((-1, 0, 0, 0, -1, 0), lambda frame: np.rot90(frame, 2)),
+    270: ((0, -1, 0, 1, 0, 0), lambda frame: np.rot90(frame)),
+}
+
+
+@pytest.mark.parametrize("degrees", TURNS)
+def test_every_turn(tmp_path: Path, degrees: int) -> None:
+    frames = np.zeros((3, 32, 48, 3), np.uint8)
+    frames[:, :16, :24] = 255
+    write_video(tmp_path / "a.mp4", frames, fps=10)
+    matrix, upright = TURNS[degrees]
+    turn(tmp_path / "a.mp4", matrix)
+    np.testing.assert_allclose(read_video(tmp_path / "a.mp4")[0], upright(frames[0]), atol=20)
+
+
+def test_one_frame(tmp_path: Path) -> None:
+    for suffix in ("mp4", "mkv", "avi", "webm", "flv", "ts", "mpg"):
+        path = encode(tmp_path / f"a.{suffix}", moving(1, 64, 64), CODECS[suffix])
+        assert probe(path).n == len(read_video(path)) == 1
+
+
+def test_a_size_that_changes_half_way(tmp_path: Path) -> None:
+    """Two streams of other sizes, one behind the other."""
+    for side in (32, 64):
+        encode(tmp_path / f"{side}.mpg", moving(5, side, side), "mpeg2video", format="mpeg2video")
+    (tmp_path / "a.mpg").write_bytes(b"".join((tmp_path / f"{side}.mpg").read_bytes() for side in (32, 64)))
+    with pytest.raises(InputError, match=r"a\.mpg: the frame size changes within the video"):
+        read_video(tmp_path / "a.mpg")
+
+
+# --- seeking ----------------------------------------------------------------------------------------------------------
+
+GROUPS = {
+    "closed": ("libx264", {"g": "12", "bf": "3", "b-pyramid": "normal"}),
+    "irregular": ("libx264", {"g": "12", "bf": "3"}),
+    "hevc": ("libx265", {"x265-params": "log-level=none:keyint=12:min-keyint=12:open-gop=1"}),
+    # Key frames that may need what is before them, so that nothing is sought.
+    "open": ("libx264", {"g": "12", "bf": "3", "flags": "-cgop", "x264-params": "open-gop=1"}),
+    "refresh": ("libx264", {"g": "12", "intra-refresh": "1", "bf": "0"}),
+}
+
+
+@pytest.fixture(scope="module", params=GROUPS)
+def grouped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
+    """A video with a key frame in 12, and all its frames, decoded from the first to the last."""
+    codec, options = GROUPS[request.param]
+    path, n = tmp_path_factory.mktemp("seek") / "a.mp4", 60
+    frames = np.stack([np.roll(noise(1, 32)[0] // 4 * 3 + step, step, axis=1) for step in range(n)])
+    gaps = np.random.default_rng(0).integers(10, 400, n) if request.param == "irregular" else np.full(n, 40)
+    encode(path, frames, codec, options=options, milliseconds=np.cumsum(gaps))
+    return path, read_video(path)
+
+
+@given(steps=st.lists(st.integers(0, 59), min_size=1, max_size=6), far=st.integers(0, 20))
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_seeking_gives_the_frames_of_decoding_from_the_start(
+    grouped: tuple[Path, np.ndarray], steps: list[int], far: int
+) -> None:
+    path, frames = grouped
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(videofile, "_FAR", far)
+        np.testing.assert_array_equal(read_video(path, steps), frames[steps])
+
+
+def test_only_where_it_is_sure_and_far_is_anything_sought(
+    grouped: tuple[Path, np.ndarray], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, frames = grouped
+    monkeypatch.setattr(videofile, "_FAR", 20)
+    sought = videofile._sought(path, {3, 40, 41})
+    if request.node.callspec.params["grouped"] in ("open", "refresh"):
+        assert sought is None
+        return
+    assert sought is not None
+    np.testing.assert_array_equal(np.stack([sought[step] for step in (3, 40, 41)]), frames[[3, 40, 41]])
+    monkeypatch.setattr(videofile, "_sought", None)
+    np.testing.assert_array_equal(read_video(path, [3, 19, 30, 49]), frames[[3, 19, 30, 49]])
+    with pytest.raises(TypeError):
+        read_video(path, [20])
+
+
+@pytest.mark.parametrize("suffix", ["avi", "mkv", "ts"])
+def test_where_timestamps_are_not_sure_nothing_is_sought(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(videofile, "_FAR", 2)
+    path = encode(tmp_path / f"a.{suffix}", moving(11), "libx264")
+    assert videofile._sought(path, {9}) is None
+    assert brightness(read_video(path, [9])) == [9]
+
+
+def test_a_file_that_was_replaced_is_not_read_by_its_old_timestamps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(videofile, "_FAR", 2)
+    for n, fps in ((5, 10), (11, 25)):
+        write_video(tmp_path / "a.mp4", moving(n), fps)
+        assert brightness(read_video(tmp_path / "a.mp4", [n - 1])) == [n - 1]
+
+
+# --- fuzz -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["mp4", "mkv", "avi", "ts"])
+def sound(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
+    """A place for damaged files, and the bytes of a sound one."""
+    path = encode(tmp_path_factory.mktemp("fuzz") / f"a.{request.param}", moving(8), "libx264")
+    return path, path.read_bytes()
+
+
+def read_or_refuse(path: Path, data: bytes) -> None:
+    """A flipped bit in a picture may only change colours: no container has a checksum of its frames."""
+    path.write_bytes(data)
+    for read in (probe, read_video, lambda path: np.concatenate(list(read_chunks(path, 3)))):
+        try:
+            read(path)
+            message = ""
+        except InputError as error:
+            message = str(error)
+        assert not message or message.startswith(f"{path}: ")
+
+
+@given(data=st.binary(max_size=300), share=st.floats(0, 1))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_random_bytes(sound: tuple[Path, bytes], data: bytes, share: float) -> None:
+    path, content = sound
+    read_or_refuse(path, content[: int(share * len(content))] + data)
+
+
+@given(bits=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=4))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_flipped_bits(sound: tuple[Path, bytes], bits: list[float]) -> None:
+    path, content = sound
+    data = bytearray(content)
+    for bit in (int(8 * len(data) * place) for place in bits):
+        data[bit // 8] ^= 1 << bit % 8
+    read_or_refuse(path, bytes(data))

@@ -8,7 +8,7 @@ from lrprop.callbacks.floors import floor_rows
 from lrprop.callbacks.history import HistoryLogger, LogEpoch
 from lrprop.callbacks.predictions import EmbeddingWriter
 from lrprop.callbacks.progress import ProgressBar
-from lrprop.callbacks.report import Report, show_table
+from lrprop.callbacks.report import Report, keep_skipped, show_skipped, show_table
 from lrprop.callbacks.seeding import SeedEveryStep
 
 __all__ = [
@@ -23,5 +23,7 @@ __all__ = [
     "WholeCheckpoints",
     "draw_val_pair",
     "floor_rows",
+    "keep_skipped",
+    "show_skipped",
     "show_table",
 ]

@@ -51,12 +51,11 @@ def _raw_videos(videos: WholeVideos, module: AlignmentModule) -> list[EmbeddedVi
     module.eval()
     raw = []
     with torch.inference_mode():
-        for number, video in enumerate(videos.videos):
-            views = videos[number]
+        for views in videos:
             frames = views.frames[0]
             if module.encoder.modality == "pixels":
                 frames = module.encoder.frame_features(frames.to(module.device))
-            raw.append(embedded_video(video, views.steps[0], frames.flatten(1)))
+            raw.append(embedded_video(videos.videos[int(views.video)], views.steps[0], frames.flatten(1)))
     module.train(was_training)
     return raw
 

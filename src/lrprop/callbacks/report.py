@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from rich.console import Console
@@ -51,6 +52,25 @@ class Report:
         unfinished = self.file.with_suffix(".partial")
         unfinished.write_text(json.dumps(self.rows, indent=2) + "\n")
         unfinished.replace(self.file)
+
+
+def keep_skipped(problems: Iterable[str], folder: Path) -> list[str]:
+    """Adds what was wrong with the skipped videos of a run to its `skipped.txt`, and returns all that stands there."""
+    file = folder / "skipped.txt"
+    before = file.read_text().splitlines() if file.is_file() else []
+    known = list(dict.fromkeys([*before, *problems]))
+    if known:
+        file.write_text("\n".join(known) + "\n")
+    return known
+
+
+def show_skipped(problems: Collection[str]) -> None:
+    """Says how many videos were skipped, and which, where each problem is "<file>: <what is wrong>"."""
+    if problems:
+        videos = "1 unreadable video" if len(problems) == 1 else f"{len(problems)} unreadable videos"
+        names = ", ".join(problem.partition(": ")[0] for problem in problems)
+        text = f"[bold yellow]skipped {videos}[/bold yellow]: {escape(names)}"
+        Console().print(text, soft_wrap=True, highlight=False)
 
 
 def show_table(rows: dict[str, Metrics], title: str) -> None:

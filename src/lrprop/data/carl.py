@@ -29,6 +29,7 @@ from rich.progress import track
 
 from lrprop.data.file_name import is_file_name
 from lrprop.data.penn_action import ACTIONS, ALL
+from lrprop.data.problems import Problems, noted
 from lrprop.data.video import Split, Video
 from lrprop.data.videofile import probe
 from lrprop.errors import InputError
@@ -57,7 +58,7 @@ def is_carl(root: Path) -> bool:
     return any((root / f"{split}.pkl").is_file() for split in _SPLITS)
 
 
-def read_carl(root: Path, action: str) -> list[Video]:
+def read_carl(root: Path, action: str, problems: Problems | None = None) -> list[Video]:
     """Read the videos and phases of CARL's processed form of Penn Action or Pouring.
 
     A phase of -1 leaves a frame without label, and a video with no labelled frame has none.
@@ -65,6 +66,7 @@ def read_carl(root: Path, action: str) -> list[Video]:
     Args:
         root: the folder that has `train.pkl` and `val.pkl`.
         action: chooses among the videos of Penn Action, where "all" stands for all 13; only names those of Pouring.
+        problems: gets what is wrong with a video, which is then left out; None raises the first such error.
 
     Returns:
         The videos by id, which is CARL's `name` ("0001_squat"); those of `val.pkl` are "val".
@@ -85,7 +87,11 @@ def read_carl(root: Path, action: str) -> list[Video]:
             entries[id] = (where, entry, shown, split)
     if not entries:
         raise InputError(f"{root}: has no video of action {action!r}; choose another action")
-    return [_video(root, id, *entries[id]) for id in _with_progress(sorted(entries))]
+    videos = []
+    for id in _with_progress(sorted(entries)):
+        with noted(problems):
+            videos.append(_video(root, id, *entries[id]))
+    return videos
 
 
 def _with_progress(ids: list[str]) -> Iterable[str]:

@@ -1,20 +1,30 @@
-"""Videos as batches: two views of each training video, or one whole video at a time."""
+"""Videos as batches: two views of each training video, or one whole video at a time.
+
+What goes wrong in a worker process comes back beside the views, and is judged where the batches arrive: it is one clear
+error, or, of an unreadable video that is to be skipped, a line in the log.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from lrprop.batch import Views
 from lrprop.data.inputs import Inputs
 from lrprop.data.loose import loose_clip
+from lrprop.data.problems import Skipped
 from lrprop.data.sampling import TemporalSampling
-from lrprop.data.video import Video
+from lrprop.data.video import UnreadableVideoError, Video
+from lrprop.errors import InputError
+
+Loaded: TypeAlias = tuple[Views | None, list[InputError]]
+"""A batch, None where nothing of it could be read, and what went wrong on the way."""
 
 
 class TrainingViews(Dataset[Views]):
@@ -25,10 +35,43 @@ class TrainingViews(Dataset[Views]):
         inputs: the kind of input.
         sampling: draws the steps of the views.
         seed: seed of all draws.
+        skipped: gets unreadable videos; None makes them an error.
     """
 
-    def __init__(self, videos: Sequence[Video], inputs: Inputs, sampling: TemporalSampling, seed: int) -> None:
-        self.videos, self.inputs, self.sampling, self.seed = videos, inputs, sampling, seed
+    def __init__(
+        self,
+        videos: Sequence[Video],
+        inputs: Inputs,
+        sampling: TemporalSampling,
+        seed: int,
+        skipped: Skipped | None = None,
+    ) -> None:
+        self.videos, self.inputs, self.sampling, self.seed, self.skipped = videos, inputs, sampling, seed, skipped
+
+    def __getitems__(self, indices: list[tuple[int, int]]) -> list[Views | InputError]:
+        """The views of a batch of different videos, and an error for each that cannot be read.
+
+        In the place of such a video comes the next of its action that can be read and is not in the batch, whenever it
+        is drawn: what a batch holds is a function of the files, and the same after a run resumes.
+        """
+        parts: list[Views | InputError] = []
+        taken = {number for _, number in indices}
+        for epoch, number in indices:
+            for candidate in [number, *self._stand_ins(number, taken)]:
+                taken.add(candidate)
+                parts.append(_item_or_error(self, (epoch, candidate)))
+                if isinstance(parts[-1], Views):
+                    break
+            else:
+                problem = f"no other training video can take the place of {self.videos[number].path}"
+                parts.append(InputError(f"{problem}; mend it, or add videos"))
+        return parts
+
+    def _stand_ins(self, number: int, taken: set[int]) -> Iterator[int]:
+        """The other videos of the action, in order from the given one."""
+        count, action = len(self.videos), self.videos[number].action
+        others = ((number + k) % count for k in range(1, count if self.skipped is not None else 0))
+        return (other for other in others if other not in taken and self.videos[other].action == action)
 
     def __getitem__(self, index: tuple[int, int]) -> Views:
         """The two views of one video, V = 2."""
@@ -53,14 +96,25 @@ class WholeVideos(Dataset[Views]):
         videos: the videos.
         inputs: the kind of input.
         loose_seed: seed of the loose clips, see `lrprop.data.loose`; None for the videos as they are.
+        skipped: gets unreadable videos; None makes them an error.
     """
 
-    def __init__(self, videos: Sequence[Video], inputs: Inputs, loose_seed: int | None = None) -> None:
-        self.videos, self.inputs, self.loose_seed = videos, inputs, loose_seed
+    def __init__(
+        self, videos: Sequence[Video], inputs: Inputs, loose_seed: int | None = None, skipped: Skipped | None = None
+    ) -> None:
+        self.videos, self.inputs, self.loose_seed, self.skipped = videos, inputs, loose_seed, skipped
 
     def __len__(self) -> int:
-        """Number of videos."""
+        """Number of videos, the unreadable among them."""
         return len(self.videos)
+
+    def __getitems__(self, numbers: list[int]) -> list[Views | InputError]:
+        """Each video, or why it cannot be read."""
+        return [_item_or_error(self, number) for number in numbers]
+
+    def __iter__(self) -> Iterator[Views]:
+        """Every video that can be read, one at a time, without a worker process."""
+        return _judged((join_loaded(self.__getitems__([number])) for number in range(len(self))), self.skipped)
 
     def __getitem__(self, number: int) -> Views:
         """One video, V = 1; T = n, or the length of its loose clip."""
@@ -75,6 +129,47 @@ class WholeVideos(Dataset[Views]):
             lengths=torch.tensor([video.n]),
             video=torch.tensor([number]),
         )
+
+
+def _item_or_error(videos: Dataset[Views], index: Any) -> Views | InputError:
+    try:
+        return videos[index]
+    except InputError as error:
+        return error
+
+
+class ViewsLoader(DataLoader[Views]):
+    """Loads the batches of `TrainingViews` or `WholeVideos`; an InputError of a worker process arrives as it is."""
+
+    dataset: Any
+
+    def __iter__(self) -> Iterator[Views]:  # type: ignore[override]
+        """The batches; of those in which nothing can be read, none.
+
+        Raises:
+            InputError: a video cannot be read and is not to be skipped, or too few can be read.
+        """
+        return _judged(super().__iter__(), self.dataset.skipped)
+
+
+def _judged(batches: Iterable[Loaded], skipped: Skipped | None) -> Iterator[Views]:
+    count = 0
+    for views, errors in batches:
+        for error in errors:
+            if skipped is None or not isinstance(error, UnreadableVideoError):
+                raise error
+            skipped.append(str(error), error.id)
+        if views is not None:
+            count += 1
+            yield views
+    if not count:
+        raise InputError("none of the videos can be read; see the warnings above")
+
+
+def join_loaded(parts: Sequence[Views | InputError]) -> Loaded:
+    """The views of several items as one batch, apart from the errors."""
+    views = [part for part in parts if isinstance(part, Views)]
+    return join_views(views) if views else None, [part for part in parts if isinstance(part, InputError)]
 
 
 def join_views(parts: Sequence[Views]) -> Views:

@@ -5,8 +5,9 @@
       val/    c.mp4  labels.csv            b.mp4  b.csv
 
 `labels.csv` (columns video, frame, phase and optionally time) labels videos of its own folder and below; `a.csv` beside
-`a.mp4` (frame, phase, optionally time) labels that video. Every label, and every folder of splits, is optional. In the
-place of `a.mp4` there may be a folder `a` of frames, `a/000001.jpg` and so on.
+`a.mp4` (frame, phase, optionally time) labels that video. Instead of one line a frame, either may have one line an
+event, whose first and last frame stand in the columns start and end. Every label, and every folder of splits, is
+optional. In the place of `a.mp4` there may be a folder `a` of frames, `a/000001.jpg` and so on.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import csv
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from rich.console import Console
 from rich.progress import track
 
 from lrprop.data.frames import frame_folders, probe_frames
+from lrprop.data.problems import Problems, noted
 from lrprop.data.video import Split, Video
 from lrprop.data.videofile import SUFFIXES, probe
 from lrprop.errors import InputError
@@ -40,6 +42,7 @@ class _Row:
     frame: int
     phase: str
     time: str
+    end: int | None = None  # the last frame of an event, of which `frame` is the first
 
 
 def video_files(root: Path) -> Iterator[Path]:
@@ -48,17 +51,19 @@ def video_files(root: Path) -> Iterator[Path]:
     yield from frame_folders(root)
 
 
-def read_folder(root: Path) -> list[Video]:
+def read_folder(root: Path, problems: Problems | None = None) -> list[Video]:
     """Find the videos of a folder, count their frames and read their labels.
 
     A video's id is its path in `root` without the suffix. Its split is "val" below `val/` and "train" elsewhere, thus
     "train" for all where there are no folders of splits. Phases are integers >= 0, or names; names are numbered in
     the order of their first appearance, walking the videos by id and their frames in order. An empty phase (or -1)
-    leaves a frame without label, and a video with no labelled frame has none. The time, where given, is the canonical
-    time of each frame in [0, 1].
+    leaves a frame without label, as does lying in no event, and a video with no labelled frame has none. The time,
+    where given, is the canonical time of each frame in [0, 1].
 
     Args:
         root: the folder.
+        problems: gets what is wrong with a video or its labels, which is then left out; None raises the first such
+            error. What is wrong with the folder or a whole label file is raised in any case.
 
     Returns:
         The videos by id.
@@ -70,7 +75,11 @@ def read_folder(root: Path) -> list[Video]:
     files = _files_by_id(root)
     rows = _rows_by_id(root, files)
     names = _phase_names({id: rows[id] for id in files if id in rows})
-    return [_video(root, id, files[id], rows.get(id), names) for id in _with_progress(list(files))]
+    videos = []
+    for id in _with_progress(list(files)):
+        with noted(problems):
+            videos.append(_video(root, id, files[id], rows.get(id), names))
+    return videos
 
 
 def _visible_files(root: Path, suffixes: frozenset[str]) -> Iterator[Path]:
@@ -133,10 +142,10 @@ def _labelled_rows(root: Path, path: Path, files: dict[str, Path]) -> list[tuple
     """The rows of one CSV file with the id of each row's video; none where it is not a label file."""
     if path.name == _SHARED_LABELS:
         ids = _ids_by_name(path.parent, files)
-        return [(_named_id(row, path.parent, ids), row) for row in _read_rows(path, {"video", "frame", "phase"})]
+        return [(_named_id(row, path.parent, ids), row) for row in _read_rows(path, {"video"})]
     id = _id(root, path)
     if id in files:
-        return [(id, row) for row in _read_rows(path, {"frame", "phase"})]
+        return [(id, row) for row in _read_rows(path, set())]
     if "phase" in _read_columns(path):
         raise InputError(
             f"{path}: has phases, but there is no video {path.stem!r} beside it; name it after its video, or "
@@ -173,9 +182,10 @@ def _read_columns(path: Path) -> list[str]:
         return [name.strip() for name in reader.fieldnames or []]
 
 
-def _read_rows(path: Path, required: set[str]) -> list[_Row]:
+def _read_rows(path: Path, naming: set[str]) -> list[_Row]:
+    """The lines of a label file, which has the columns that name the video, if any, besides those of the labels."""
     columns = _read_columns(path)
-    _check_columns(path, columns, required)
+    _check_columns(path, columns, naming)
     with _csv_reader(path) as reader:
         reader.fieldnames = columns
         next(reader)  # the header: setting the names turns it into a row
@@ -194,28 +204,57 @@ def _csv_reader(path: Path) -> Iterator[csv.DictReader[str]]:
         raise InputError(f"{path}: cannot be read as CSV ({error}); save it as comma-separated UTF-8") from error
 
 
-def _check_columns(path: Path, columns: list[str], required: set[str]) -> None:
+def _check_columns(path: Path, columns: list[str], naming: set[str]) -> None:
+    of_frames, of_events = naming | {"frame", "phase"}, naming | {"start", "end", "phase"}
+    needed = f"{', '.join(sorted(of_frames))} and may have time, or, one line an event, {', '.join(sorted(of_events))}"
     if not columns:
-        raise InputError(f"{path}: is empty; write the columns {', '.join(sorted(required))}, or delete the file")
-    if not required <= set(columns) <= required | {"time"} or len(columns) != len(set(columns)):
-        raise InputError(
-            f"{path}: has the columns {', '.join(columns)}; it needs {', '.join(sorted(required))} and may have time"
-        )
+        raise InputError(f"{path}: is empty; it needs the columns {needed}; or delete the file")
+    if set(columns) - {"time"} not in (of_frames, of_events) or len(columns) != len(set(columns)):
+        raise InputError(f"{path}: has the columns {', '.join(columns)}; it needs {needed}")
+    if set(columns) == of_events | {"time"}:
+        raise InputError(f"{path}: has a time for events; give it by frame, or leave it out")
 
 
 def _row(where: str, cells: dict[str, str | None]) -> _Row:
     if None in cells or None in cells.values():
         raise InputError(f"{where}: has another number of cells than the header; correct it")
     text = {name: (cell or "").strip() for name, cell in cells.items()}
+    frame = _integer(where, text, "start" if "start" in text else "frame")
+    end = _integer(where, text, "end") if "end" in text else None
+    return _Row(where, text.get("video", ""), frame, text["phase"], text.get("time", ""), end)
+
+
+def _integer(where: str, text: dict[str, str], column: str) -> int:
     try:
-        frame = int(text["frame"])
+        return int(text[column])
     except ValueError:
-        raise InputError(f"{where}: frame {text['frame']!r} is no integer; number the frames from 0") from None
-    return _Row(where, text.get("video", ""), frame, text["phase"], text.get("time", ""))
+        raise InputError(f"{where}: {column} {text[column]!r} is no integer; number the frames from 0") from None
+
+
+def _rows_of_events(path: Path, events: list[_Row], n: int) -> list[_Row]:
+    """One row for each frame 0..n-1, without a phase where it lies in no event."""
+    file = events[0].where.rpartition(", line ")[0]
+    rows = [_Row(file, "", frame, "", "") for frame in range(n)]
+    for event in events:
+        frames = range(event.frame, (event.end or 0) + 1)
+        if not frames or frames[0] < 0 or frames[-1] >= n:
+            raise InputError(
+                f"{event.where}: an event from frame {event.frame} to {event.end}, where {path.name} has the frames "
+                f"0..{n - 1}; both belong to the event"
+            )
+        for frame in frames:
+            if rows[frame].where != file:
+                raise InputError(
+                    f"{event.where}: overlaps the event of {rows[frame].where} at frame {frame}; a frame has one phase"
+                )
+            rows[frame] = replace(event, frame=frame)
+    return rows
 
 
 def _one_row_a_frame(path: Path, rows: list[_Row], n: int) -> list[_Row]:
-    """The rows in the order of the frames 0..n-1, each of which must have exactly one."""
+    """The rows in the order of the frames 0..n-1, each of which must have exactly one, or lie in one event at most."""
+    if rows[0].end is not None:
+        return _rows_of_events(path, rows, n)
     file = rows[0].where.rpartition(", line ")[0]
     frame, times = Counter(row.frame for row in rows).most_common(1)[0]
     if times > 1:

@@ -102,8 +102,33 @@ def read_frames(folder: str | Path, steps: Sequence[int] | np.ndarray | None = N
             f"{folder}: frame {max(wanted)} was asked for, but the folder has {len(files)} frames; index it again"
         )
     chosen = [files[step] for step in wanted]
-    frames = [decode_frame(file) for file in chosen]
-    _check_one_size(chosen, [frame.shape[:2] for frame in frames])
+    return _decoded(chosen, like=chosen[0])
+
+
+def read_frame_chunks(folder: str | Path, size: int) -> Iterator[np.ndarray]:
+    """Decode a folder from its first frame to its last, holding one chunk of it in memory at a time.
+
+    Args:
+        folder: a folder of images, one a frame.
+        size: frames a chunk, >= 1; the last chunk may have fewer.
+
+    Yields:
+        (size, H, W, 3) uint8, RGB; joined, the chunks are `read_frames(folder)`.
+
+    Raises:
+        InputError: as `read_frames`, when the iterator comes to the bad image.
+        ValueError: `size` is less than 1.
+    """
+    if size < 1:
+        raise ValueError(f"size must be a number of frames >= 1; got {size}")
+    files = frame_files(folder)
+    return (_decoded(files[start : start + size], like=files[0]) for start in range(0, len(files), size))
+
+
+def _decoded(files: list[Path], like: Path) -> np.ndarray:
+    """The frames of some files, all of the size of one of their folder."""
+    frames = [decode_frame(file) for file in files]
+    _check_one_size([like, *files], [frame_size(like), *(frame.shape[:2] for frame in frames)])
     return np.stack(frames)
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lrprop.data.feature_bank import FeatureBank
+from lrprop.data.frame_cache import FrameCache
 from lrprop.data.images import ImageAugmentation
 from lrprop.data.poses import PoseAugmentation, normalise_poses
 from lrprop.data.video import Video
@@ -49,18 +50,23 @@ class PoseInputs(Inputs):
 
 @dataclass(frozen=True)
 class PixelInputs(Inputs):
-    """Images, decoded once for both views of a video."""
+    """Images, decoded once for both views of a video, and only those that a view holds."""
 
     augmentation: ImageAugmentation
+    cache: FrameCache | None = None
 
     def plain(self, video: Video) -> Tensor:
         """Images (n, 3, H, W) uint8."""
-        return self.augmentation.plain(video.read())
+        return self.augmentation.plain(self._read(video))
 
     def views(self, video: Video, steps: list[np.ndarray], rng: np.random.Generator) -> list[Tensor]:
         """Images (m, 3, H, W) uint8 of each view."""
-        frames = video.read()
-        return [self.augmentation.augmented(frames[chosen], rng) for chosen in steps]
+        needed = np.unique(np.concatenate(steps))
+        frames = self._read(video, needed)
+        return [self.augmentation.augmented(frames[np.searchsorted(needed, chosen)], rng) for chosen in steps]
+
+    def _read(self, video: Video, steps: np.ndarray | None = None) -> np.ndarray:
+        return self.cache.read(video, steps) if self.cache else video.read(steps)
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,10 @@ from typing import Any, TypeVar
 import numpy as np
 from rich.console import Console
 from rich.progress import track
-from scipy.io import loadmat
 
 from lrprop.data.frames import probe_frames
-from lrprop.data.problems import noted
+from lrprop.data.matlab import read_mat
+from lrprop.data.problems import Problems, noted
 from lrprop.data.video import Split, Video
 from lrprop.errors import InputError
 
@@ -52,7 +52,7 @@ T = TypeVar("T")
 _log = logging.getLogger("lrprop")
 
 
-def read_penn_action(root: Path, action: str, images: bool = False, problems: list[str] | None = None) -> list[Video]:
+def read_penn_action(root: Path, action: str, images: bool = False, problems: Problems | None = None) -> list[Video]:
     """Read the poses, or find the images, and read the phases of all videos of one action, or of all actions.
 
     A joint that is not visible keeps its meaningless coordinate, or gets 0 where that is not a finite number. Videos
@@ -114,14 +114,14 @@ def _with_labels_that_fit(root: Path, videos: list[Video]) -> list[Video]:
     ]
 
 
-def _of_action(root: Path, action: str, problems: list[str] | None) -> list[tuple[Path, str]]:
+def _of_action(root: Path, action: str, problems: Problems | None) -> list[tuple[Path, str]]:
     """The annotations of an action in order, each with the action that it shows."""
     files = sorted((root / "labels").glob("*.mat"))
     wanted = ACTIONS if action == ALL else (action,)
     chosen = []
     for path in _with_progress(files, "Scanning Penn Action"):
         with noted(problems):
-            shown = str(_load(path, "action")["action"].flat[0])
+            shown = _load(path, "action")["action"]
             if shown in wanted:
                 chosen.append((path, shown))
     if not chosen:
@@ -166,14 +166,14 @@ def _video(root: Path, path: Path, action: str, phases: list[Path], images: bool
 
 
 def _load(path: Path, *names: str) -> dict[str, Any]:
-    """Variables of a .mat file; only these are decompressed, which makes the scan of 2,326 files quick."""
+    """Variables of a .mat file: the action as text, others as arrays, none of them empty."""
     try:
-        mat: dict[str, Any] = loadmat(path, variable_names=names)
-    except Exception as error:  # scipy raises a dozen kinds on a damaged file, from struct.error to zlib.error
+        mat: dict[str, Any] = read_mat(path, names)
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as a MATLAB file ({error}); fetch the annotation again") from error
-    missing = [name for name in names if name not in mat or mat[name].size == 0]
-    if missing:
-        raise InputError(f"{path}: has no {missing[0]!r}; fetch the annotation again")
+    for name in names:
+        if not isinstance(mat.get(name), str if name == "action" else np.ndarray) or len(mat[name]) == 0:
+            raise InputError(f"{path}: has no {name!r}; fetch the annotation again")
     return mat
 
 
@@ -182,7 +182,8 @@ def _poses(path: Path, mat: dict[str, Any]) -> np.ndarray:
     if len(set(shapes.values())) > 1 or mat["x"].shape != (len(mat["x"]), _JOINTS):
         text = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise InputError(f"{path}: shapes {text}, where all must be (n, {_JOINTS}); fetch the annotation again")
-    poses = np.stack((mat["x"], mat["y"], mat["visibility"]), -1).astype(np.float32)
+    with np.errstate(over="ignore"):  # it becomes infinite, which is judged below
+        poses = np.stack((mat["x"], mat["y"], mat["visibility"]), -1).astype(np.float32)
     visible = poses[..., 2] == 1
     if not (visible | (poses[..., 2] == 0)).all():
         raise InputError(f"{path}: visibility has values other than 0 and 1; fetch the annotation again")
@@ -209,7 +210,7 @@ def _labels(files: list[Path], id: str, action: str) -> np.ndarray | None:
         raise InputError(f"{path}: video {id} shows {action} by its annotation; move the labels into {action}/")
     try:
         labels: np.ndarray = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # NumPy raises a dozen kinds on a damaged header, from SyntaxError to TokenError
         raise InputError(f"{path}: cannot be read as an array ({error}); fetch the labels again") from error
     if labels.ndim != 1 or labels.size == 0:
         raise InputError(f"{path}: has labels of shape {labels.shape}, not one a frame; fetch them again")

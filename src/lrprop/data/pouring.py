@@ -26,6 +26,7 @@ from lrprop.data.file_name import is_file_name
 from lrprop.data.folder import read_folder
 from lrprop.data.frames import FPS, decode_frame, frame_size
 from lrprop.data.new_folder import new_folder
+from lrprop.data.problems import Problems
 from lrprop.data.tfrecord import Feature, SequenceExample, read_sequence_examples
 from lrprop.data.video import Video
 from lrprop.data.videofile import write_video
@@ -48,12 +49,13 @@ def is_pouring(root: Path) -> bool:
     return any(_SHARD.fullmatch(path.name) for path in root.glob("pouring_*.tfrecord"))
 
 
-def read_pouring(root: Path, action: str) -> list[Video]:
+def read_pouring(root: Path, action: str, problems: Problems | None = None) -> list[Video]:
     """Read the videos and phases of Pouring; what is not converted yet is first converted into `root/converted`.
 
     Args:
         root: the folder of the TFRecord files.
         action: the name of the action.
+        problems: as for `read_folder`.
 
     Returns:
         The videos by id ("train/NAME").
@@ -68,7 +70,7 @@ def read_pouring(root: Path, action: str) -> list[Video]:
     except InputError:
         if not target.is_dir():  # else another process was faster
             raise
-    return [replace(video, action=action) for video in read_folder(target)]
+    return [replace(video, action=action) for video in read_folder(target, problems)]
 
 
 def convert_pouring(source: Path, target: Path, *, encode: bool = False) -> None:

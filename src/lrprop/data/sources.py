@@ -17,6 +17,7 @@ from lrprop.data.carl import is_carl, read_carl
 from lrprop.data.folder import read_folder, video_files
 from lrprop.data.penn_action import read_penn_action
 from lrprop.data.pouring import is_pouring, read_pouring
+from lrprop.data.problems import Problems
 from lrprop.data.video import Modality, Split, Video
 from lrprop.errors import InputError
 
@@ -76,6 +77,7 @@ def find_videos(
     seed: int = 0,
     val_fraction: float = 0.3,
     tune_fraction: float = 0.0,
+    problems: Problems | None = None,
 ) -> list[Video]:
     """Find the videos of one action, or of all actions of Penn Action, each in its split.
 
@@ -91,6 +93,8 @@ def find_videos(
         seed: seed of the draws.
         val_fraction: share of the videos, in (0, 1), drawn for "val" where the data set brings none.
         tune_fraction: share of the training videos, in [0, 1), drawn for "tune".
+        problems: gets what is wrong with a video, which is then left out before any draw; None raises the first such
+            error.
 
     Returns:
         The videos by id.
@@ -106,24 +110,26 @@ def find_videos(
         raise InputError(f"seed={seed} of the splits is negative; choose an integer >= 0")
     root = Path(root)
     if modality_of(root, input) == "poses":
-        videos = read_penn_action(root, action)
+        videos = read_penn_action(root, action, problems=problems)
     else:
-        videos = _READERS[layout_of(root)](root, action)
+        videos = _READERS[layout_of(root)](root, action, problems)
+    if not videos:
+        raise InputError(f"{root}: none of its videos can be read; run lrprop data inspect {root}")
     by_action = groupby(sorted(videos, key=attrgetter("action")), key=attrgetter("action"))
     found = [video for _, group in by_action for video in _split(root, list(group), seed, val_fraction, tune_fraction)]
     return sorted(found, key=lambda video: video.id)
 
 
-def _read_folder(root: Path, action: str) -> list[Video]:
-    return [replace(video, action=action) for video in read_folder(root)]
+def _read_folder(root: Path, action: str, problems: Problems | None) -> list[Video]:
+    return [replace(video, action=action) for video in read_folder(root, problems)]
 
 
-def _read_penn_action(root: Path, action: str) -> list[Video]:
-    return read_penn_action(root, action, images=True)
+def _read_penn_action(root: Path, action: str, problems: Problems | None) -> list[Video]:
+    return read_penn_action(root, action, images=True, problems=problems)
 
 
 # How each layout is read as pixels.
-_READERS: dict[Layout, Callable[[Path, str], list[Video]]] = {
+_READERS: dict[Layout, Callable[[Path, str, Problems | None], list[Video]]] = {
     "penn_action": _read_penn_action,
     "carl": read_carl,
     "pouring": read_pouring,
