@@ -6,7 +6,7 @@ Speed and memory do not count here. Nothing in this file imports lrprop.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -606,3 +606,17 @@ def crc32c_oracle(data: bytes) -> int:
         for _ in range(8):
             crc = crc >> 1 ^ 0x82F63B78 if crc & 1 else crc >> 1
     return crc ^ 0xFFFFFFFF
+
+
+# --- long videos -----------------------------------------------------------------------------------------------------
+
+
+def windowed_oracle(
+    frames: np.ndarray, starts: Sequence[int], length: int, encode: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Each frame (D,) as encoded in the window where it lies farthest from an edge, in the earlier of two that tie."""
+    rows = []
+    for i in range(len(frames)):
+        best = max(starts, key=lambda start: min(i - start, start + length - 1 - i))
+        rows.append(encode(frames[best : best + length])[i - best])
+    return np.stack(rows)

@@ -69,6 +69,8 @@ def test_too_many_videos_a_batch(penn_folder: Path) -> None:
         AlignmentDataModule(penn_folder, "squat", videos_per_batch=5).setup()
     with pytest.raises(InputError, match="videos_per_batch=1"):
         AlignmentDataModule(penn_folder, "squat", videos_per_batch=1)
+    with pytest.raises(InputError, match="max_region_ratio="):
+        AlignmentDataModule(penn_folder, "squat", max_region_ratio=0.5)
 
 
 def test_every_action_needs_a_batch_of_videos(penn_folder: Path) -> None:

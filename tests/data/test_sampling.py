@@ -10,11 +10,18 @@ from hypothesis import strategies as st
 from lrprop.data.sampling import TemporalSampling, VideoBatches
 
 
-@given(st.integers(1, 300), st.integers(1, 120), st.sampled_from(["crop", "whole"]), st.integers(0, 2**32))
-def test_views_follow_the_definition(n: int, num_frames: int, region: str, seed: int) -> None:
-    first, second = TemporalSampling(num_frames, region).draw(n, np.random.default_rng(seed))  # type: ignore[arg-type]
+@given(
+    st.integers(1, 300),
+    st.integers(1, 120),
+    st.sampled_from(["crop", "whole"]),
+    st.sampled_from([1.0, 1.5, 4.0]),
+    st.integers(0, 2**32),
+)
+def test_views_follow_the_definition(n: int, num_frames: int, region: str, ratio: float, seed: int) -> None:
+    sampling = TemporalSampling(num_frames, region, ratio)  # type: ignore[arg-type]
+    first, second = sampling.draw(n, np.random.default_rng(seed))
     m = min(n, num_frames)
-    longest = math.ceil(1.5 * (m if region == "crop" else n))
+    longest = math.ceil(ratio * (m if region == "crop" else n))
     for steps in (first, second):
         assert len(steps) == m
         assert steps[0] >= 0
@@ -31,6 +38,14 @@ def test_short_videos_reach_past_their_end() -> None:
     assert past > 0.8
     assert all(len(steps) == 40 for pair in draws for steps in pair)
     assert np.mean([not np.array_equal(*pair) for pair in draws]) > 0.95
+
+
+def test_a_region_is_up_to_the_ratio_as_long_as_its_frames() -> None:
+    rng = np.random.default_rng(0)
+    spans = [np.ptp(TemporalSampling(50, "crop", ratio).draw(1000, rng)[0]) for ratio in (1.0, 3.0) for _ in range(300)]
+    assert set(spans[:300]) == {49}
+    assert max(spans) > 140
+    assert np.mean(spans[300:]) == pytest.approx(2 * 49, rel=0.05)
 
 
 def test_the_second_view_starts_near_the_first() -> None:

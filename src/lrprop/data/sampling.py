@@ -10,10 +10,7 @@ from typing import Literal
 import numpy as np
 from torch.utils.data import Sampler
 
-# CARL: a region is up to 1.5 times as long as the frames drawn from it, and the second view of a video starts
-# within 0.8 times that number of the first.
-MAX_REGION_RATIO = 1.5
-MAX_OFFSET_RATIO = 0.8
+MAX_OFFSET_RATIO = 0.8  # CARL: of the frames drawn; so near to each other the two views of a video start
 
 
 @dataclass(frozen=True)
@@ -26,11 +23,13 @@ class TemporalSampling:
     Attributes:
         num_frames: T, the frames of a view, padding included.
         region: the region's length R is ceil(r m) for "crop" (CARL's text) and ceil(r n) for "whole" (CARL's
-            released code for Penn Action and Pouring), with r ~ U(1, 1.5).
+            released code for Penn Action and Pouring), with r ~ U(1, max_region_ratio).
+        max_region_ratio: 1.5 in CARL; more lets the tempo of views differ more.
     """
 
     num_frames: int
     region: Literal["crop", "whole"] = "crop"
+    max_region_ratio: float = 1.5
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Steps of the two views of a video of n frames: sorted int64, none negative, those >= n to be masked."""
@@ -39,7 +38,7 @@ class TemporalSampling:
         return first, self._draw_view(n, m, rng, int(first[0]))
 
     def _draw_view(self, n: int, m: int, rng: np.random.Generator, near: int | None) -> np.ndarray:
-        size = math.ceil(rng.uniform(1, MAX_REGION_RATIO) * (m if self.region == "crop" else n))
+        size = math.ceil(rng.uniform(1, self.max_region_ratio) * (m if self.region == "crop" else n))
         low, high = 0, max(n - size, 0)
         if near is not None:
             reach = int(MAX_OFFSET_RATIO * m)

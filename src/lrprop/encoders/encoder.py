@@ -12,6 +12,7 @@ from torch.nn.functional import normalize
 from lrprop.batch import Views
 from lrprop.encoders.backbones import Backbone, EfficientNetLite0, ImageBackbone, PoseMLP
 from lrprop.encoders.temporal import TemporalTransformer, fully_connected, projection_head
+from lrprop.errors import InputError
 
 BackboneFactory = Callable[[], Backbone]
 
@@ -38,6 +39,17 @@ class Encoder(nn.Module):
         centred: subtract from the features of a view their mean over its frames. What stays the same all through a
             view, its clothes, backdrop and camera, then tells no two videos apart, and what is left is the movement.
             For a frozen frame encoder, which cannot learn to ignore them.
+        window: frames that attend to each other outside training. Longer videos than this are embedded in overlapping
+            windows, in which frames have the positions of the whole video; see `TemporalTransformer`. The default is
+            above every video of Penn Action, whose longest has 663 frames.
+        relative_positions: tell attention how far before or after a frame another one lies; with a small
+            `position_scale`, what a frame shows and what comes before and after it then count for more than its place.
+        time_weight: w, how much an embedding says about a frame's place in its video outright. Above 0, two coordinates
+            on an arc of radius w and one radian are appended to what `forward` returns. Training never sees them, so
+            no loss can be satisfied by them.
+
+    Raises:
+        InputError: a negative time_weight, or a window of less than 2 frames.
     """
 
     def __init__(
@@ -55,19 +67,31 @@ class Encoder(nn.Module):
         dropout: float = 0.1,
         position_scale: float = 1.0,
         centred: bool = False,
+        window: int = 1024,
+        relative_positions: bool = False,
+        time_weight: float = 0.0,
     ) -> None:
         super().__init__()
-        self.modality, self.centred = modality, centred
+        if time_weight < 0:
+            raise InputError(f"model.encoder.time_weight={time_weight}: give 0, or a positive weight.")
+        if window < 2:
+            raise InputError(
+                f"model.encoder.window={window}: at least 2 frames must see each other; 1024 is the default."
+            )
+        self.modality, self.centred, self.time_weight = modality, centred, time_weight
         self.backbone = pixels() if modality == "pixels" else poses()
         units = [self.backbone.num_features, *fc_units]
         self.frame_head = nn.Sequential(fully_connected(units, dropout), nn.Linear(units[-1], width))
-        self.temporal = TemporalTransformer(width, layers, heads, feedforward, dropout, num_frames, position_scale)
+        self.temporal = TemporalTransformer(
+            width, layers, heads, feedforward, dropout, num_frames, position_scale, window, relative_positions
+        )
         self.embed = nn.Linear(width, embedding)
         self.projection = projection_head(embedding)
 
     def forward(self, views: Views) -> Tensor:
-        """Embeddings (V, T, D) of unit length, zero where the mask is false."""
-        return _unit_length(self._embed(views), views.mask)
+        """Embeddings (V, T, D) of unit length, zero where the mask is false; (V, T, D + 2) with a `time_weight`."""
+        embeddings = _unit_length(self._embed(views), views.mask)
+        return _with_time(embeddings, views.mask, self.time_weight) if self.time_weight else embeddings
 
     def training_embeddings(self, views: Views) -> tuple[Tensor, Tensor]:
         """What training sees: the embeddings behind the projection head and those before it, both as in `forward`."""
@@ -96,6 +120,13 @@ class Encoder(nn.Module):
 
 def _unit_length(embeddings: Tensor, mask: Tensor) -> Tensor:
     return normalize(embeddings, dim=-1) * mask.unsqueeze(-1)
+
+
+def _with_time(embeddings: Tensor, mask: Tensor, weight: float) -> Tensor:
+    """Embeddings of unit length (V, T, D + 2): their own direction, and a point on an arc for their place."""
+    angle = (mask.cumsum(1) - 1) / (mask.sum(1, keepdim=True) - 1).clamp(min=1)
+    time = weight * torch.stack((angle.cos(), angle.sin()), -1)
+    return _unit_length(torch.cat((embeddings, time.to(embeddings)), -1), mask)
 
 
 def _minus_view_mean(rows: Tensor, mask: Tensor) -> Tensor:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+
+from lrprop.encoders.relative import RelativePositions
 
 
 def sinusoidal_codes(positions: Tensor, width: int) -> Tensor:
@@ -30,6 +33,11 @@ class TemporalTransformer(nn.Module):
     Positions are stretched to the training length as in CARL: a training view has the positions 0..T-1, and the n
     frames of a whole video are spread evenly over the same interval, so that none is foreign to training.
 
+    Attention over n frames takes n x n numbers a head. Outside training, a longer video is therefore seen in windows
+    that overlap by half or more: their frames keep the positions of the whole video, and each frame is what the window
+    made of it in which it lies farthest from an edge, never nearer than a quarter of a window except at the video's own
+    ends. (Not a blend of two windows: what leaves the transformer is always what it made of one context.)
+
     Args:
         width: model width.
         layers: number of layers.
@@ -38,6 +46,8 @@ class TemporalTransformer(nn.Module):
         dropout: dropout rate.
         num_frames: T, the frames of a training view.
         position_scale: what the position codes are multiplied with before they are added to the frame codes.
+        window: frames that attend to each other outside training; shorter videos are seen whole.
+        relative: let attention know how far before or after a frame another one lies; see `RelativePositions`.
     """
 
     def __init__(
@@ -49,11 +59,18 @@ class TemporalTransformer(nn.Module):
         dropout: float = 0.1,
         num_frames: int = 80,
         position_scale: float = 1.0,
+        window: int = 1024,
+        relative: bool = False,
     ) -> None:
         super().__init__()
-        self.num_frames, self.position_scale = num_frames, position_scale
+        self.num_frames, self.position_scale, self.window = num_frames, position_scale, window
+        self.relative = RelativePositions(heads) if relative else None
         self.dropout = nn.Dropout(dropout)
-        layer = nn.TransformerEncoderLayer(width, heads, feedforward, dropout, batch_first=True, norm_first=True)
+        # torch's own shortcut for "relu" reads every mask as one of bools, biases too; torch.relu does not take it.
+        activation = torch.relu if relative else "relu"
+        layer = nn.TransformerEncoderLayer(
+            width, heads, feedforward, dropout, activation, batch_first=True, norm_first=True
+        )
         # As in CARL, dropout acts on what a layer adds to the residual, not within attention and feed-forward.
         layer.self_attn.dropout, layer.dropout.p = 0.0, 0.0
         self.layers = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
@@ -63,13 +80,51 @@ class TemporalTransformer(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """From (V, T, width) and the mask (V, T) of real frames to (V, T, width)."""
-        codes = sinusoidal_codes(self._positions(x), x.shape[2])
-        contextual: Tensor = self.layers(self.dropout(x + self.position_scale * codes), src_key_padding_mask=~mask)
+        positions = self._positions(x)
+        x = self.dropout(x + self.position_scale * sinusoidal_codes(positions, x.shape[2]))
+        if self.training or x.shape[1] <= self.window:
+            return self._attend(x, mask, positions)
+        return torch.cat(
+            [
+                self._attend(x[:, seen], mask[:, seen], positions[seen])[:, kept]
+                for seen, kept in windows(x.shape[1], self.window)
+            ],
+            1,
+        )
+
+    def _attend(self, x: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
+        # A view that ended before a window attends to its padding there: attending to nothing would give NaN.
+        is_padding = ~mask & mask.any(1, keepdim=True)
+        if self.relative is None:
+            contextual: Tensor = self.layers(x, src_key_padding_mask=is_padding)
+            return contextual
+        biases = self.relative(positions).to(x).unsqueeze(0).masked_fill(is_padding[:, None, None], -torch.inf)
+        contextual = self.layers(x, mask=biases.flatten(0, 1))
         return contextual
 
     def _positions(self, x: Tensor) -> Tensor:
         """Positions (T,) of the frames."""
         return torch.linspace(0, self.num_frames - 1, x.shape[1], device=x.device, dtype=x.dtype)
+
+
+def windows(n: int, length: int) -> list[tuple[slice, slice]]:
+    """Windows that overlap by half or more and are spread evenly over a video.
+
+    Args:
+        n: frames of the video, > length.
+        length: frames of every window, >= 2.
+
+    Returns:
+        For each window, in order, its frames and, counted from the first of these, those that lie farther from its
+        edges than from those of any other window: together, each frame of the video once.
+    """
+    last = math.ceil((n - length) / (length // 2))
+    starts = [number * (n - length) // last for number in range(last + 1)]
+    cuts = [0, *((start + following + length + 1) // 2 for start, following in pairwise(starts)), n]
+    return [
+        (slice(start, start + length), slice(begin - start, end - start))
+        for start, (begin, end) in zip(starts, pairwise(cuts), strict=True)
+    ]
 
 
 def fully_connected(sizes: list[int], dropout: float) -> nn.Sequential:
