@@ -34,8 +34,10 @@ TINY = [
 ]
 
 
-def layers(action: str = "squat", profile: str = "cpu") -> list[str]:
-    names = ["base", f"actions/{action}", "methods/lrprop", f"methods/lrprop/{action}", f"profiles/{profile}"]
+def layers(action: str = "squat", profile: str = "cpu", method: str = "lrprop") -> list[str]:
+    names = ["base", f"actions/{action}", f"methods/{method}", f"methods/lrprop/{action}", f"profiles/{profile}"]
+    if not method.startswith("lrprop"):
+        names.remove(f"methods/lrprop/{action}")
     return [argument for name in names for argument in ("--config", str(EXPERIMENTS / f"{name}.yaml"))]
 
 
@@ -310,6 +312,15 @@ def test_every_experiment_parses_in_any_order(
     expected = config_of(layers(action), capsys, penn_folder)
     assert config_of(pairs[[0, 3, 1, 2, 4]].ravel().tolist(), capsys, penn_folder) == expected
     assert config_of(pairs[[0, 2, 3, 4, 1]].ravel().tolist(), capsys, penn_folder) == expected
+
+
+@pytest.mark.parametrize("method", sorted(file.stem for file in (EXPERIMENTS / "methods").glob("*.yaml")))
+def test_every_method_trains(method: str, penn_folder: Path, tmp_path: Path) -> None:
+    arguments = ["fit", *layers(method=method), *TINY, "--data.root", str(penn_folder), "--runs", str(tmp_path)]
+    arguments += ["--name", "a", "--trainer.max_epochs", "1", "--floors", "false"]
+    assert main([*arguments, "--model.encoder.init_args.embedding", "128"]) == 0  # SAL's head reads as many
+    final = json.loads((tmp_path / "a/metrics.json").read_text())["final"]
+    assert final["dtw_accuracy"] > 0
 
 
 # Table 5 of the paper: T, lambda_1 and lambda_2.

@@ -156,6 +156,23 @@ def test_damaged_file_is_refused(videos: list[Video], tmp_path: Path) -> None:
         bank.read(videos[0])
 
 
+def test_a_damaged_header_is_an_error_that_names_the_file(videos: list[Video], tmp_path: Path) -> None:
+    bank = bank_in(tmp_path)
+    bank.build(videos[:1], means)
+    file = next(tmp_path.glob("*.npy"))
+    content, messages = file.read_bytes(), []
+    for place in range(8 * 128):
+        damaged = bytearray(content)
+        damaged[place // 8] ^= 1 << place % 8
+        file.write_bytes(damaged)
+        try:
+            assert bank.read(videos[0]).shape[:2] == (3, videos[0].n)
+        except InputError as error:
+            messages.append(str(error))
+    assert len(messages) > 400
+    assert all(file.name in message for message in messages)
+
+
 @pytest.mark.parametrize("damage", [cut_short, emptied, one_bit_flipped, header_flipped, longer])
 def test_a_damaged_file_is_found_and_computed_anew(
     damage: Callable[[bytes], bytes], videos: list[Video], tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -72,7 +72,12 @@ def map_features(file: Path) -> np.ndarray:
         OSError: the file is missing or cannot be read.
         ValueError: it is cut short or no such file. Whether all its bytes are right, only `is_sound` tells.
     """
-    features: np.ndarray = np.load(file, mmap_mode="r", allow_pickle=False)
+    try:
+        features: np.ndarray = np.load(file, mmap_mode="r", allow_pickle=False)
+    except OSError:
+        raise
+    except Exception as error:  # NumPy raises a dozen kinds on a damaged header, from SyntaxError to TokenError
+        raise ValueError(f"damaged ({error})") from error
     return features
 
 

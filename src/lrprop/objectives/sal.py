@@ -68,7 +68,10 @@ class SAL(nn.Module):
             InputError: if D is not `embedding`.
         """
         if z.shape[-1] != self.embedding:
-            raise InputError(f"objective embedding={self.embedding}, but the encoder's embedding={z.shape[-1]}: agree.")
+            raise InputError(
+                f"model.objective.embedding={self.embedding}, but the encoder's embedding={z.shape[-1]}: give both the "
+                "same."
+            )
         long_enough = views.mask.sum(1) >= _FRAMES
         if not long_enough.any():
             return {"loss": 0 * z.sum(), "accuracy": z.new_zeros(())}
