@@ -24,9 +24,11 @@ METHODS := $(basename $(notdir $(wildcard experiments/methods/*.yaml)))
 PROFILE ?= $(if $(shell command -v nvidia-smi),gpu,cpu)
 # poses where there are joints, else pixels; INPUT=pixels reads the images of Penn Action
 INPUT := $(if $(wildcard $(ROOT)/labels/*.mat),poses,pixels)
-# The profile of the machine, refined for the kind of input, and the lambdas of the action, where there are such files.
-LAYERS = base actions/$(ACTION) methods/$(METHOD) profiles/$(PROFILE) $(patsubst experiments/%.yaml,%,$(wildcard \
-	experiments/methods/$(METHOD)/$(ACTION).yaml experiments/profiles/$(PROFILE)-$(INPUT).yaml))
+# The profile of the machine, refined for the kind of input where there is such a file; the method and, where there is
+# such a file, its lambdas for the action come last: what makes up a method holds on every machine.
+FOUND = $(patsubst experiments/%.yaml,%,$(wildcard experiments/$(1).yaml))
+LAYERS = base actions/$(ACTION) profiles/$(PROFILE) $(call FOUND,profiles/$(PROFILE)-$(INPUT)) methods/$(METHOD) \
+	$(call FOUND,methods/$(METHOD)/$(ACTION))
 FIT = $(BIN)/lrprop fit $(LAYERS:%=--config experiments/%.yaml) --data.root "$(ROOT)" --data.input $(INPUT) --name "$(NAME)" \
 	--seed_everything $(SEED) --trainer.devices $(DEVICES) $(if $(EPOCHS),--trainer.max_epochs $(EPOCHS)) \
 	$(if $(filter wandb,$(LOGGER)),--wandb) $(ARGS)

@@ -38,6 +38,7 @@ def test_a_method_is_a_layer_or_a_variant_of_one(tmp_path: Path) -> None:
         ({"action_options": {"sqat": {}}}, "'sqat', which is not among the actions"),
         ({"modality": "sound"}, "'sound' is neither poses nor pixels"),
         ({"paper": [5]}, "5 is none of the tables 1 to 4"),
+        ({"leads": ["vava"]}, "leads: 'vava' is not among the methods"),
         ({"method": []}, "it needs root, profile, methods, actions and seeds"),
     ],
 )

@@ -65,7 +65,7 @@ class Grid:
         root: of the data: Penn Action, or a folder with one folder of videos an action under its name.
         profile: layer of `experiments/profiles`.
         methods: what is compared; an entry of the file is the name of a layer of `experiments/methods`, or the fields
-            of a `Method`. The first is the one that the others are set against.
+            of a `Method`.
         actions: layers of `experiments/actions`.
         seeds: of training.
         modality: what the videos are made of.
@@ -73,6 +73,7 @@ class Grid:
         options: further arguments of `lrprop fit` by their dotted names, for all cells.
         action_options: the same for one action.
         paper: the tables of the paper, 1 to 4, whose numbers are set beside these.
+        leads: the methods that each other one is set against, with intervals; the first method where none is given.
     """
 
     file: Path
@@ -86,6 +87,7 @@ class Grid:
     options: dict[str, Any] = field(default_factory=dict)
     action_options: dict[str, dict[str, Any]] = field(default_factory=dict)
     paper: list[Literal[1, 2, 3, 4]] = field(default_factory=list)
+    leads: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -117,6 +119,7 @@ def read_grid(file: Path) -> Grid:
         fields = yaml.safe_load(file.read_text())
         fields["methods"] = [_read_method(entry) for entry in _listed(fields, "methods")]
         fields["root"] = Path(fields["root"])
+        fields["leads"] = fields.get("leads") or [method.name for method in fields["methods"][:1]]
         grid = Grid(file=file, **fields)
         _check(grid)
     except (OSError, TypeError, KeyError, yaml.YAMLError) as error:
@@ -155,6 +158,9 @@ def _check(grid: Grid) -> None:
         raise ValueError(f"modality: {grid.modality!r} is neither poses nor pixels.")
     if ALL in grid.actions:
         raise ValueError(f"actions: {ALL!r} is for a method of its own, with together: true.")
+    for name in grid.leads:
+        if name not in grid.method_names:
+            raise ValueError(f"leads: {name!r} is not among the methods.")
     for number in grid.paper:
         if number not in (1, 2, 3, 4):
             raise ValueError(f"paper: {number!r} is none of the tables 1 to 4.")

@@ -41,13 +41,19 @@ class Plan:
     def layers(self, cell: Cell) -> list[Path]:
         """The YAML files of a cell, later ones over earlier ones; those of the Makefile's LAYERS."""
         method, profile = self.grid.method(cell.method).method, self.grid.profile
-        needed = ["base", f"actions/{cell.action}", f"methods/{method}", f"profiles/{profile}"]
-        refined = [f"methods/{method}/{cell.action}", f"profiles/{profile}-{self.grid.modality}"]
-        files = [self.experiments / f"{name}.yaml" for name in needed]
-        for file in files:
-            if not file.is_file():
+        must_exist = {
+            "base": True,
+            f"actions/{cell.action}": True,
+            f"profiles/{profile}": True,
+            f"profiles/{profile}-{self.grid.modality}": False,
+            f"methods/{method}": True,
+            f"methods/{method}/{cell.action}": False,
+        }
+        files = {self.experiments / f"{name}.yaml": needed for name, needed in must_exist.items()}
+        for file, is_needed in files.items():
+            if is_needed and not file.is_file():
                 raise InputError(f"{file} does not exist; the grid names it by an action, a method or its profile.")
-        return files + [file for name in refined if (file := self.experiments / f"{name}.yaml").is_file()]
+        return [file for file in files if file.is_file()]
 
     def options(self, cell: Cell) -> dict[str, Any]:
         """The arguments beside the layers."""

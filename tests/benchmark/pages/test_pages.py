@@ -104,6 +104,16 @@ def test_leads_are_paired(full: str) -> None:
     assert cells(leads, "tcn")[1] == "**+20.0 [+20.0, +20.0]**"
 
 
+def test_leads_of_other_methods_over_what_both_have(tmp_path: Path) -> None:
+    grid = grid_of(tmp_path, leads=["lrprop", "tcn"])
+    write_table(grid, lambda cell: {} if (cell.method, cell.action) == ("lrprop", "squat") else rows(cell))
+    page = page_of(grid)
+    leads = section(page, "## Trimmed: the val videos as they are", "### The lead of tcn")
+    assert cells(leads, "scl")[1] == "**-10.0 [-10.0, -10.0]**"
+    assert len(cells(leads, "lrprop")) == len(cells(leads, "scl"))
+    assert "| tcn |" not in leads
+
+
 def test_the_papers_numbers_stand_below_ours_and_are_marked(full: str) -> None:
     for heading, ours, theirs in (
         ("## Table 1: Pouring", "81.0 ± 1.0", "92.41"),

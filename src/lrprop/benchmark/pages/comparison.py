@@ -31,7 +31,8 @@ def comparison(results: Results, protocol: str, out: Path) -> str:
     sections += ["### Means over actions", _means(results, metrics), _means_figure(results, metrics, protocol, out)]
     if len(results.methods) > 1:
         sections += ["### Average ranks", _ranks(results, metrics), _ranks_figure(results, metrics, protocol, out)]
-        sections += [f"### The lead of {results.methods[0]}", _leads(results, metrics)]
+        for method in results.grid.leads:
+            sections += [f"### The lead of {method}", _leads(results, method, metrics)]
     sections += ["### By action", _by_action(results, metrics)]
     return "\n\n".join(section for section in sections if section)
 
@@ -83,22 +84,19 @@ def _rank_row(results: Results, metric: str, actions: Sequence[str], how_many: s
     return [*head, *ranks, p_value(ranking.p), number(ranking.difference)]
 
 
-def _leads(results: Results, metrics: Sequence[str]) -> str:
-    rows = [[other] for other in results.methods[1:]]
-    for metric in metrics:
-        for row, cell in zip(rows, _lead_column(results, metric), strict=True):
-            row.append(cell)
-    text = f"""Paired differences in points between {results.methods[0]} and each other method, positive where
-{results.methods[0]} is better, with 95 % bootstrap intervals over all actions and seeds; bold where that excludes 0."""
+def _leads(results: Results, method: str, metrics: Sequence[str]) -> str:
+    others = [other for other in results.methods if other != method]
+    rows = [[other, *(_lead(results, metric, method, other) for metric in metrics)] for other in others]
+    text = f"""Paired differences in points between {method} and each other method, positive where {method} is better,
+with 95 % bootstrap intervals over the actions and seeds for which both have values; bold where that excludes 0."""
     return f"{text}\n\n{table(['', *(title(name_of(metric)) for metric in metrics)], rows)}"
 
 
-def _lead_column(results: Results, metric: str) -> list[str]:
-    scores = results.scores(metric, results.methods)
+def _lead(results: Results, metric: str, method: str, other: str) -> str:
+    scores = results.scores(metric, [method, other])
     if not scores.actions or not scores.repeated:
-        return [NOTHING] * (len(results.methods) - 1)
-    leads = statistics.paired_differences([sign_of(metric) * block for block in scores.blocks], 0)
-    return [difference(lead) for lead in leads[1:]]
+        return NOTHING
+    return difference(statistics.paired_differences([sign_of(metric) * block for block in scores.blocks], 0)[1])
 
 
 def _figure(draw: Callable[[list[Panel], Path], Path], panels: list[Panel], out: Path, what: str, caption: str) -> str:
