@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import lightning.pytorch as pl
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._dynamo.testing import CompileCounter
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils.data import DataLoader
 
@@ -161,3 +163,14 @@ def test_bfloat16_ends_before_the_objective(untouched: ResNet50) -> None:
     assert all(tensor.isfinite().all() for tensor in after.values())
     assert not after["layer4.2.conv3.weight"].equal(before["layer4.2.conv3.weight"])
     assert after["fixed.0.weight"].equal(before["fixed.0.weight"])
+
+
+def test_compiled_frozen_layers_change_no_number(backbone: ResNet50, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a compiler that only counts what it is given: torch's own takes half a minute."""
+    counter = CompileCounter()
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=counter))
+    compiled = ResNet50("random", compiled=True)
+    compiled.load_state_dict(backbone.state_dict())
+    torch.testing.assert_close(compiled(images(3)), backbone(images(3)))
+    assert counter.frame_count == 1
+    assert counter.op_count > 100

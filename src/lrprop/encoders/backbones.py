@@ -170,18 +170,21 @@ class ResNet50(ImageBackbone):
             "imagenet" for torchvision's own, which it downloads once; or "random". Images are normalised with
             ImageNet's mean and standard deviation, whatever the file.
         chunk: frames that pass through the frozen layers at once; it bounds the memory and changes no number.
+        compiled: compile the frozen layers with `torch.compile`; the first batch then takes minutes.
 
     Raises:
         InputError: if the weights cannot be had or are not those of a ResNet-50.
     """
 
-    def __init__(self, weights: str = "imagenet", chunk: int = 40) -> None:
+    def __init__(self, weights: str = "imagenet", chunk: int = 40, compiled: bool = False) -> None:
         super().__init__(2048, 1, IMAGENET_MEAN, IMAGENET_STD, chunk)
         children = dict(_resnet50(weights).named_children())
         stem = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3")
         self.fixed = nn.Sequential(*(children[name] for name in stem)).requires_grad_(False)
         self.layer4 = children["layer4"]
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if compiled:
+            self.fixed.compile()
         self.train()
 
     def forward(self, frames: Tensor) -> Tensor:
