@@ -8,7 +8,7 @@ from torch.nn.functional import pad
 
 from lrprop.batch import Views
 from lrprop.objectives.pairs import ViewPairs, select_pairs, view_pairs
-from lrprop.objectives.priors import log_match_probabilities, masked_log_softmax
+from lrprop.objectives.priors import cycle_cross_entropy, log_match_probabilities, masked_log_softmax
 
 # The accumulated cost of a cell that no path reaches: its weight beside any other is 0, and its differences are finite.
 _UNREACHED = 1e9
@@ -91,10 +91,7 @@ class GTA(nn.Module):
         log_cycles = torch.logsumexp(to_y.unsqueeze(3) + to_x.unsqueeze(1), 2)
         if self.cycle_as_logits:
             log_cycles = masked_log_softmax(log_cycles.exp(), is_real.unsqueeze(1))
-        real = is_real.to(log_cycles).unsqueeze(1)
-        start = torch.eye(real.shape[2], dtype=log_cycles.dtype, device=log_cycles.device)
-        target = (1 - self.label_smoothing) * start + self.label_smoothing * real / real.sum(2, keepdim=True)
-        entropy = -(target * log_cycles.masked_fill(~is_real.unsqueeze(1), 0.0)).sum(2)
+        entropy = cycle_cross_entropy(log_cycles, is_real, self.label_smoothing)
         return (entropy * is_real).sum(1) / is_real.sum(1)
 
 

@@ -73,6 +73,24 @@ def position_divergence(pairs: ViewPairs, expected: Tensor, temperature: float, 
     return mean_divergence(log_q, log_p, pairs.mask)
 
 
+def cycle_cross_entropy(log_cycles: Tensor, mask: Tensor, label_smoothing: float) -> Tensor:
+    """The cross-entropy of where a cycle from each frame ends, which should be the frame itself.
+
+    Args:
+        log_cycles: (B, N, N) log-probabilities of the end j of the cycle from frame i; finite.
+        mask: (B, N), true where a frame is real.
+        label_smoothing: share of the target that is spread over all real frames.
+
+    Returns:
+        (B, N) in nats, not negative; without meaning where the mask is false.
+    """
+    is_real = mask.to(log_cycles).unsqueeze(1)
+    spread = is_real / is_real.sum(2, keepdim=True)
+    start = torch.eye(mask.shape[1], dtype=log_cycles.dtype, device=log_cycles.device)
+    target = (1 - label_smoothing) * start + label_smoothing * spread
+    return -(target * log_cycles).sum(2)
+
+
 def masked_log_softmax(logits: Tensor, mask: Tensor) -> Tensor:
     """The log-softmax over the entries of the last dimension whose mask is true.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal, get_args
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import huber_loss
 
@@ -13,7 +12,7 @@ from lrprop.alignment import pairwise_distances
 from lrprop.batch import Views
 from lrprop.errors import InputError
 from lrprop.objectives.pairs import ViewPairs, both_directions, select_pairs, view_pairs
-from lrprop.objectives.priors import log_match_probabilities
+from lrprop.objectives.priors import cycle_cross_entropy, log_match_probabilities
 
 LossType = Literal["regression_mse_var", "regression_mse", "regression_huber", "classification"]
 
@@ -112,8 +111,4 @@ class TCC(nn.Module):
         return {"loss": loss, "scaled_error": scaled_error, "log_variance": log_variance}
 
     def _classification(self, log_beta: Tensor, pairs: ViewPairs) -> dict[str, Tensor]:
-        is_real = pairs.mask.to(log_beta).unsqueeze(1)
-        spread = is_real / is_real.sum(2, keepdim=True)
-        start = torch.eye(pairs.mask.shape[1], dtype=log_beta.dtype, device=log_beta.device)
-        target = (1 - self.label_smoothing) * start + self.label_smoothing * spread
-        return {"loss": -(target * log_beta).sum(2)}
+        return {"loss": cycle_cross_entropy(log_beta, pairs.mask, self.label_smoothing)}
