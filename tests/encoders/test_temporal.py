@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lrprop.batch import Views
 from lrprop.encoders import Encoder
-from lrprop.encoders.temporal import TemporalTransformer, sinusoidal_codes, windows
+from lrprop.encoders.temporal import TemporalTransformer, _Layer, sinusoidal_codes, windows
 from lrprop.errors import InputError
 from tests.oracle import windowed_oracle
 
@@ -102,3 +102,27 @@ def test_a_view_that_ended_before_a_window_stays_finite() -> None:
 def test_a_window_of_one_frame_is_refused() -> None:
     with pytest.raises(InputError, match="window=1"):
         Encoder("poses", window=1)
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_attention_in_float32_within_bfloat16_changes_the_rounding_only(
+    relative: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    network = TemporalTransformer(16, 2, 2, 16, dropout=0.0, num_frames=6, relative=relative)
+    x, mask = 3 * torch.randn(2, 6, 16), torch.arange(6) < torch.tensor([[6], [2]])
+
+    def output_and_gradient() -> tuple[Tensor, Tensor]:
+        leaf = x.clone().requires_grad_()
+        output = network(leaf, mask)[mask].float()
+        return output.detach(), torch.autograd.grad(output.square().sum(), leaf)[0]
+
+    exact = output_and_gradient()
+    with torch.autocast("cpu", torch.bfloat16):
+        ours = output_and_gradient()
+        monkeypatch.setattr(_Layer, "_sa_block", torch.nn.TransformerEncoderLayer._sa_block)
+        torchs = output_and_gradient()
+    for mine, theirs, right in zip(ours, torchs, exact, strict=True):
+        error = (mine - right).abs().max()
+        assert 0 < error < 0.02 * right.abs().max()
+        assert error < 1.5 * (theirs - right).abs().max()
