@@ -5,7 +5,9 @@ Letters: V views, T frames a view, D embedding, C H W image, J joints, F feature
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -31,11 +33,18 @@ class Views:
 
     def to(self, *args: object, **kwargs: object) -> Views:
         """A copy on another device; Lightning's transfer calls it."""
-        return replace(self, **{name: tensor.to(*args, **kwargs) for name, tensor in vars(self).items()})
+        return self._with_all(lambda part: part.to(*args, **kwargs))
 
     def pin_memory(self) -> Views:
         """A copy in page-locked memory; the DataLoader calls it."""
-        return replace(self, **{name: tensor.pin_memory() for name, tensor in vars(self).items()})
+        return self._with_all(lambda part: part.pin_memory())
+
+    def _with_all(self, changed: Callable[[Any], Any]) -> Views:
+        fields: dict[str, Any] = {
+            name: [changed(part) for part in value] if isinstance(value, list) else changed(value)
+            for name, value in vars(self).items()
+        }
+        return replace(self, **fields)
 
 
 @dataclass

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from lightning.fabric.utilities import move_data_to_device
 
+from lrprop.batch import Views
 from lrprop.data import AlignmentDataModule
+from lrprop.data.datasets import DecodedViews
 from lrprop.errors import InputError
 
 
@@ -79,3 +83,44 @@ def test_every_action_needs_a_batch_of_videos(penn_folder: Path) -> None:
     assert {video.action for video in videos.videos} == {"squat"}
     with pytest.raises(InputError, match=r"videos_per_batch=5, but .* has 4 training videos of squat"):
         AlignmentDataModule(penn_folder, "all", videos_per_batch=5).setup()
+
+
+def for_gpu(folder: Path, **options: object) -> AlignmentDataModule:
+    """What a trainer with a GPU loads its batches from."""
+    data = AlignmentDataModule(folder, "squat", image_size=16, **options)  # type: ignore[arg-type]
+    strategy = SimpleNamespace(root_device=torch.device("cuda"))
+    data.trainer = SimpleNamespace(strategy=strategy, current_epoch=0)  # type: ignore[assignment]
+    data.setup()
+    return data
+
+
+NO_GPU_HERE = pytest.mark.filterwarnings("ignore:'pin_memory' argument is set as true but no accelerator is found")
+
+
+@NO_GPU_HERE
+@pytest.mark.parametrize("workers", [0, 1])
+def test_augmentation_behind_the_transfer_gives_the_same_views(video_folder: Path, workers: int) -> None:
+    """T = 64 pads the views of every video."""
+    for num_frames in (5, 64):
+        at_once = AlignmentDataModule(video_folder, "squat", image_size=16, num_frames=num_frames)
+        at_once.setup()
+        in_two_steps = for_gpu(video_folder, num_frames=num_frames, workers=workers)
+        loader = in_two_steps.train_dataloader()
+        assert loader.pin_memory
+        count = 0
+        for expected, decoded in zip(at_once.train_dataloader(), loader, strict=True):
+            assert isinstance(decoded, DecodedViews)
+            assert all(video.frames.dtype == torch.uint8 for video in decoded.videos)
+            views = in_two_steps.on_after_batch_transfer(move_data_to_device(decoded, torch.device("cpu")), 0)
+            for name, tensor in vars(expected).items():
+                assert torch.equal(getattr(views, name), tensor), name
+            count += 1
+        assert count
+
+
+@NO_GPU_HERE
+def test_poses_are_ready_before_the_transfer(penn_folder: Path) -> None:
+    data = for_gpu(penn_folder, num_frames=5)
+    for views in data.train_dataloader():
+        assert isinstance(views, Views)
+        assert data.on_after_batch_transfer(views, 0) is views

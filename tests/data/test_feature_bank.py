@@ -285,9 +285,9 @@ def test_few_frames_are_in_memory_at_once(videos: list[Video], tmp_path: Path, m
     alive: list[weakref.ref[Tensor]] = []
     most = 0
 
-    def remember(frames: np.ndarray) -> Tensor:
+    def remember(frames: Tensor) -> Tensor:
         nonlocal most
-        images = torch.from_numpy(frames).permute(0, 3, 1, 2)
+        images = frames.permute(0, 3, 1, 2)
         alive.append(weakref.ref(images))
         most = max(most, sum(image() is not None for image in alive))
         return images

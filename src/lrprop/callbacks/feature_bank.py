@@ -23,14 +23,16 @@ class UseFeatureBank(pl.Callback):
         assert isinstance(datamodule, AlignmentDataModule)
         if not pl_module.encoder.can_use_feature_bank or datamodule.has_feature_bank:
             return
-        backbone = pl_module.encoder.backbone.to(trainer.strategy.root_device)
+        device = trainer.strategy.root_device
+        backbone = pl_module.encoder.backbone.to(device)
 
         def extract(images: Tensor) -> np.ndarray:
             with torch.inference_mode():
-                features: np.ndarray = backbone(images.to(trainer.strategy.root_device)).cpu().numpy()
+                features: np.ndarray = backbone(images.to(device)).cpu().numpy()
             return features
 
-        datamodule.use_feature_bank(f"{type(backbone).__name__}-{backbone.num_features}-{_digest(backbone)}", extract)
+        name = f"{type(backbone).__name__}-{backbone.num_features}-{_digest(backbone)}"
+        datamodule.use_feature_bank(name, extract, device)
 
 
 def _digest(network: nn.Module) -> str:

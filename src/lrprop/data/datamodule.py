@@ -11,9 +11,11 @@ from typing import Literal
 
 import lightning.pytorch as pl
 import numpy as np
+import torch
 from torch import Tensor
 
-from lrprop.data.datasets import TrainingViews, ViewsLoader, WholeVideos, join_loaded
+from lrprop.batch import Views
+from lrprop.data.datasets import DecodedViews, TrainingViews, ViewsLoader, WholeVideos, join_loaded
 from lrprop.data.feature_bank import FeatureBank
 from lrprop.data.frame_cache import FrameCache
 from lrprop.data.images import ImageAugmentation
@@ -136,14 +138,17 @@ class AlignmentDataModule(pl.LightningDataModule):
                 f"{action}; lower it or add videos."
             )
 
-    def use_feature_bank(self, encoder: str, extract: Callable[[Tensor], np.ndarray]) -> None:
+    def use_feature_bank(
+        self, encoder: str, extract: Callable[[Tensor], np.ndarray], device: torch.device | str = "cpu"
+    ) -> None:
         """From now on, features of a frozen frame encoder stand for the pixels; what is missing is computed.
 
         Args:
             encoder: a name of the frame encoder and its weights, part of the bank's key.
             extract: from images (n, 3, H, W) uint8 to features (n, F).
+            device: where the images are made.
         """
-        bank = FeatureBank(self.bank_folder, encoder, self.image_augmentation, self.bank_copies)
+        bank = FeatureBank(self.bank_folder, encoder, self.image_augmentation, self.bank_copies, device=device)
         while not self._reads_all_videos(lambda: bank.build(self.videos, extract)):
             pass  # again, without the video that is left out now
         self.inputs = FeatureInputs(bank)
@@ -196,13 +201,22 @@ class AlignmentDataModule(pl.LightningDataModule):
             self.seed,
             lambda: self.trainer.current_epoch if self.trainer else 0,
         )
+        on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type != "cpu"
         return ViewsLoader(
-            TrainingViews(videos, self.inputs, self.sampling, self.seed, self.skipped),
+            TrainingViews(videos, self.inputs, self.sampling, self.seed, self.skipped, decoded_only=on_gpu),
+            pin_memory=on_gpu,
             batch_sampler=batches,
             collate_fn=join_loaded,
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
         )
+
+    def on_after_batch_transfer(self, batch: Views, dataloader_idx: int) -> Views:
+        """What is left to do on a GPU: the augmentation of pixels."""
+        if isinstance(batch, DecodedViews):
+            assert isinstance(self.inputs, PixelInputs)
+            return batch.augmented(self.inputs)
+        return batch
 
     def val_dataloader(self) -> list[ViewsLoader]:
         """Whole videos, one a batch; a loader for each of `evaluated_sets`."""

@@ -7,6 +7,8 @@ error, or, of an unreadable video that is to be skipped, a line in the log.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,12 +18,30 @@ from torch.nn.functional import pad
 from torch.utils.data import DataLoader, Dataset
 
 from lrprop.batch import Views
-from lrprop.data.inputs import Inputs
+from lrprop.data.inputs import DecodedVideo, Inputs, PixelInputs
 from lrprop.data.loose import loose_clip
 from lrprop.data.problems import Skipped
 from lrprop.data.sampling import TemporalSampling
 from lrprop.data.video import UnreadableVideoError, Video
 from lrprop.errors import InputError
+
+
+@dataclass
+class DecodedViews(Views):
+    """Training views on their way to the GPU that will augment them; their frames are empty (V, T, 0) until then.
+
+    Attributes:
+        videos: what the frames of each two views in turn are made of.
+    """
+
+    videos: list[DecodedVideo]
+
+    def augmented(self, inputs: PixelInputs) -> Views:
+        """The views, on the device that they are on."""
+        frames = [view for video in self.videos for view in inputs.augmented(video)]
+        ready = {field.name: getattr(self, field.name) for field in fields(Views)}
+        return Views(**ready | {"frames": _padded(frames, self.mask.shape[1])})
+
 
 Loaded: TypeAlias = tuple[Views | None, list[InputError]]
 """A batch, None where nothing of it could be read, and what went wrong on the way."""
@@ -36,6 +56,7 @@ class TrainingViews(Dataset[Views]):
         sampling: draws the steps of the views.
         seed: seed of all draws.
         skipped: gets unreadable videos; None makes them an error.
+        decoded_only: leave the augmentation of pixels to `DecodedViews.augmented`.
     """
 
     def __init__(
@@ -45,8 +66,10 @@ class TrainingViews(Dataset[Views]):
         sampling: TemporalSampling,
         seed: int,
         skipped: Skipped | None = None,
+        decoded_only: bool = False,
     ) -> None:
         self.videos, self.inputs, self.sampling, self.seed, self.skipped = videos, inputs, sampling, seed, skipped
+        self.decoded_only = decoded_only
 
     def __getitems__(self, indices: list[tuple[int, int]]) -> list[Views | InputError]:
         """The views of a batch of different videos, and an error for each that cannot be read.
@@ -80,13 +103,16 @@ class TrainingViews(Dataset[Views]):
         rng = np.random.default_rng((self.seed, epoch, number))
         steps = self.sampling.draw(video.n, rng)
         real = [chosen[chosen < video.n] for chosen in steps]
-        return Views(
-            frames=torch.stack([_pad_to(frames, num_frames) for frames in self.inputs.views(video, real, rng)]),
+        views = Views(
+            frames=torch.empty(2, num_frames, 0),
             steps=torch.stack([_pad_to(torch.from_numpy(chosen), num_frames) for chosen in steps]),
             mask=torch.stack([torch.arange(num_frames) < len(chosen) for chosen in real]),
             lengths=torch.full((2,), video.n),
             video=torch.full((2,), number),
         )
+        if self.decoded_only and isinstance(self.inputs, PixelInputs):
+            return DecodedViews(**vars(views), videos=[self.inputs.decoded(video, real, rng)])
+        return replace(views, frames=_padded(self.inputs.views(video, real, rng), num_frames))
 
 
 class WholeVideos(Dataset[Views]):
@@ -174,7 +200,15 @@ def join_loaded(parts: Sequence[Views | InputError]) -> Loaded:
 
 def join_views(parts: Sequence[Views]) -> Views:
     """The views of several items as one batch; all must share T."""
-    return Views(**{name: torch.cat([getattr(part, name) for part in parts]) for name in vars(parts[0])})
+    joined: dict[str, Any] = {}
+    for name in vars(parts[0]):
+        values = [getattr(part, name) for part in parts]
+        joined[name] = torch.cat(values) if isinstance(values[0], Tensor) else list(chain.from_iterable(values))
+    return type(parts[0])(**joined)
+
+
+def _padded(frames: Sequence[Tensor], length: int) -> Tensor:
+    return torch.stack([_pad_to(view, length) for view in frames])
 
 
 def _pad_to(frames: Tensor, length: int) -> Tensor:

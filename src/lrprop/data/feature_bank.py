@@ -53,6 +53,7 @@ class FeatureBank:
         augmentation: makes the plain and the augmented images.
         copies: K, augmented copies of a training video.
         seed: seed of the augmentations.
+        device: where images are made.
     """
 
     folder: Path
@@ -60,6 +61,7 @@ class FeatureBank:
     augmentation: ImageAugmentation
     copies: int = 4
     seed: int = 0
+    device: torch.device | str = "cpu"
     _contents: dict[str, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def build(self, videos: Sequence[Video], extract: Extract) -> None:
@@ -128,12 +130,13 @@ class FeatureBank:
         """What the frame encoder has to see, video by video, the copies of a chunk of frames one after another."""
         for video in videos:
             for start, frames in _chunks(video):
-                yield 0, start, self.augmentation.plain(frames)
+                frames_on_device = torch.from_numpy(frames).to(self.device)
+                yield 0, start, self.augmentation.plain(frames_on_device)
                 for copy in range(1, self._rows(video)):
                     # The content, not the video's place in the data set, decides the draw: a file's name tells what is
                     # in it. Every chunk of a copy repeats the draw: it is one augmentation for the whole video.
                     rng = np.random.default_rng((self.seed, copy - 1, *self._content(video)[:8]))
-                    yield copy, start, self.augmentation.augmented(frames, rng)
+                    yield copy, start, self.augmentation.augmented(frames_on_device, rng)
 
     def _parts(self, video: Video) -> int:
         return math.ceil(video.n / CHUNK) * self._rows(video)

@@ -48,6 +48,29 @@ class PoseInputs(Inputs):
         return normalise_poses(video.poses)
 
 
+@dataclass
+class DecodedVideo:
+    """What the views of one video are made of, by `PixelInputs.augmented`: on the device, where that is a GPU.
+
+    Attributes:
+        frames: (k, H, W, 3) uint8, those that at least one view holds, each once.
+        rows: (m,) int64 of each view, which of them it holds.
+        rng: draws the augmentations.
+    """
+
+    frames: Tensor
+    rows: list[Tensor]
+    rng: np.random.Generator
+
+    def to(self, device: torch.device) -> DecodedVideo:
+        """A copy on another device."""
+        return DecodedVideo(self.frames.to(device), [chosen.to(device) for chosen in self.rows], self.rng)
+
+    def pin_memory(self) -> DecodedVideo:
+        """A copy in page-locked memory."""
+        return DecodedVideo(self.frames.pin_memory(), self.rows, self.rng)
+
+
 @dataclass(frozen=True)
 class PixelInputs(Inputs):
     """Images, decoded once for both views of a video, and only those that a view holds."""
@@ -61,9 +84,17 @@ class PixelInputs(Inputs):
 
     def views(self, video: Video, steps: list[np.ndarray], rng: np.random.Generator) -> list[Tensor]:
         """Images (m, 3, H, W) uint8 of each view."""
+        return self.augmented(self.decoded(video, steps, rng))
+
+    def decoded(self, video: Video, steps: list[np.ndarray], rng: np.random.Generator) -> DecodedVideo:
+        """What `views` does before augmentation."""
         needed = np.unique(np.concatenate(steps))
-        frames = self._read(video, needed)
-        return [self.augmentation.augmented(frames[np.searchsorted(needed, chosen)], rng) for chosen in steps]
+        rows = [torch.from_numpy(np.searchsorted(needed, chosen)) for chosen in steps]
+        return DecodedVideo(torch.from_numpy(self._read(video, needed)), rows, rng)
+
+    def augmented(self, decoded: DecodedVideo) -> list[Tensor]:
+        """The rest of what `views` does, on the device of the frames."""
+        return [self.augmentation.augmented(decoded.frames[rows], decoded.rng) for rows in decoded.rows]
 
     def _read(self, video: Video, steps: np.ndarray | None = None) -> np.ndarray:
         return self.cache.read(video, steps) if self.cache else video.read(steps)
