@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from lrprop.batch import Views
-from lrprop.data import AlignmentDataModule
+from lrprop.data import AlignmentDataModule, inputs
 from lrprop.data.datasets import TrainingViews, WholeVideos
 from lrprop.data.images import ImageAugmentation
 from lrprop.data.inputs import PixelInputs
@@ -101,3 +102,13 @@ def test_videos_of_several_resolutions_make_one_batch(tmp_path: Path) -> None:
     data.setup()
     (views,) = data.train_dataloader()
     assert views.frames.shape == (6, 4, 3, 16, 16)
+
+
+def test_a_whole_video_is_resized_in_parts(videos: list[Video], monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = INPUTS.augmentation.plain(videos[0].read())
+    monkeypatch.setattr(inputs, "CHUNK", 4)
+    monkeypatch.setattr(Video, "read", None)
+    assert torch.equal(INPUTS.plain(videos[0]), expected)
+    for count in (3, 5, 9):
+        with pytest.raises(UnreadableVideoError, match=rf"0\.mp4: has 6 frames and had {count} when it was found"):
+            INPUTS.plain(replace(videos[0], n=count))

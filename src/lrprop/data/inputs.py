@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrprop.data.feature_bank import FeatureBank
+from lrprop.data.feature_bank import CHUNK, FeatureBank
 from lrprop.data.frame_cache import FrameCache
 from lrprop.data.images import ImageAugmentation
 from lrprop.data.poses import PoseAugmentation, normalise_poses
@@ -79,8 +79,14 @@ class PixelInputs(Inputs):
     cache: FrameCache | None = None
 
     def plain(self, video: Video) -> Tensor:
-        """Images (n, 3, H, W) uint8."""
-        return self.augmentation.plain(self._read(video))
+        """Images (n, 3, H, W) uint8; of a video that is decoded, few frames at a time are in memory in full size."""
+        images = torch.empty(video.n, 3, self.augmentation.size, self.augmentation.size, dtype=torch.uint8)
+        start = 0
+        for frames in [self.cache.read(video)] if self.cache else video.chunks(CHUNK):
+            room = images[start : start + len(frames)]
+            room.copy_(self.augmentation.plain(frames)[: len(room)])  # too many frames: an error behind the last
+            start += len(frames)
+        return images
 
     def views(self, video: Video, steps: list[np.ndarray], rng: np.random.Generator) -> list[Tensor]:
         """Images (m, 3, H, W) uint8 of each view."""
