@@ -16,6 +16,7 @@ from lrprop.metrics.functional.distances import read_distances
 from lrprop.metrics.functional.inputs import as_embeddings
 from lrprop.metrics.functional.order import NeighbourOrder
 from lrprop.metrics.functional.retrieval import NearestFrames
+from lrprop.metrics.processes import ALONE, Processes
 
 
 def evaluate(
@@ -26,6 +27,7 @@ def evaluate(
     ap_stride: int = 1,
     fractions: Sequence[float] = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0),
     ks: Sequence[int] = (1, 5, 10, 15, 20, 25, 30),
+    processes: Processes = ALONE,
 ) -> dict[str, float | None]:
     """All metrics, by name; the order in which the videos are given plays no part.
 
@@ -39,6 +41,7 @@ def evaluate(
         ap_stride: of AP@K; likewise.
         fractions: parts of the labelled training videos, in id order, that the classifier is trained on.
         ks: the K of AP@K.
+        processes: those that share the work; each has all the videos, and gets the very values of one alone.
 
     Returns:
         Fractions, not percent, under `kendalls_tau`, `phase_progression`, `phase_classification@P` (P percent of the
@@ -54,8 +57,8 @@ def evaluate(
     labelled_train, labelled_val = ([video for video in side if _has_labels(video)] for side in (train, val))
     _warn_of_missing_labels(train, val)
     sides = (*_columns(labelled_train), *_columns(labelled_val))
-    accuracies = phase_classification(*sides, fractions)
-    (tau, undefined), precisions, fixed, open_ends = _distance_metrics(val, tau_stride, ap_stride, ks)
+    accuracies = _phase_classification(sides, fractions, processes)
+    (tau, undefined), precisions, fixed, open_ends = _distance_metrics(val, tau_stride, ap_stride, ks, processes)
     values = {
         "kendalls_tau": tau,
         "kendalls_tau_undefined": float(undefined),
@@ -91,8 +94,20 @@ def _columns(videos: Sequence[EmbeddedVideo]) -> tuple[list[np.ndarray], list[np
     return [video.embeddings for video in videos], labels
 
 
+_Columns = list[np.ndarray]
+
+
+def _phase_classification(
+    sides: tuple[_Columns, _Columns, _Columns, _Columns], fractions: Sequence[float], processes: Processes
+) -> dict[float, float]:
+    """Each process trains the classifiers of some of the fractions."""
+    mine = phase_classification(*sides, fractions[processes.rank :: processes.size])
+    found = {fraction: accuracy for part in processes.gather(mine) for fraction, accuracy in part.items()}
+    return {fraction: found[fraction] for fraction in fractions}
+
+
 def _distance_metrics(
-    videos: Sequence[EmbeddedVideo], tau_stride: int, ap_stride: int, ks: Sequence[int]
+    videos: Sequence[EmbeddedVideo], tau_stride: int, ap_stride: int, ks: Sequence[int], processes: Processes
 ) -> tuple[tuple[float, int], dict[int, float], tuple[float, float], tuple[float, float]]:
     """Kendall's tau, AP@K, path scores with fixed and with open ends, for which every distance is computed once."""
     columns, labels = _columns(videos)
@@ -102,7 +117,7 @@ def _distance_metrics(
     nearest = NearestFrames(embeddings, labels, ks, ap_stride)
     fixed = PathScores(embeddings, labels, truths)
     open_ends = PathScores(embeddings, labels, truths, open_begin=True, open_end=True)
-    read_distances(embeddings, [order, nearest, fixed, open_ends])
+    read_distances(embeddings, [order, nearest, fixed, open_ends], processes)
     return order.result(), nearest.result(), fixed.result(), open_ends.result()
 
 

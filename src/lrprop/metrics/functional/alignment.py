@@ -119,6 +119,14 @@ class PathScores:
             (self.accuracies, self.errors),
         )
 
+    def found(self) -> tuple[np.ndarray, np.ndarray]:
+        """The accuracies and the errors (V, V), nan where a pair was not read or defines none."""
+        return self.accuracies, self.errors
+
+    def join(self, found: tuple[np.ndarray, np.ndarray]) -> None:
+        """Take in the pairs that another process has read."""
+        self.accuracies, self.errors = np.fmax((self.accuracies, self.errors), found)
+
     def result(self) -> tuple[float, float]:
         """(accuracy, error), the means over the pairs that define them, nan where none does."""
         return _mean(self.accuracies), _mean(self.errors)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from lrprop.alignment.distance_kernels import BLOCK, COLUMNS, ROWS, fill_distances
 from lrprop.alignment.threads import over_pairs
+from lrprop.metrics.processes import ALONE, Processes
 
 _TILE = 2**19
 """Bytes of distances that a thread holds at once where videos are short: they stay in its cache."""
@@ -52,6 +53,12 @@ class Reader(Protocol):
     def read(self, tile: Tile) -> None:
         """Take the distances of one tile in; any two videos meet in one tile, in any order and on any thread."""
 
+    def found(self) -> Any:
+        """What the tiles so far have given, for the readers of other processes."""
+
+    def join(self, found: Any) -> None:
+        """Take in what the reader of another process has found in other tiles."""
+
 
 def video_bounds(used: Sequence[np.ndarray]) -> np.ndarray:
     """(V + 1,) where each video begins among the frames used of all videos, and their number."""
@@ -64,14 +71,16 @@ def pooled(tracks: Sequence[np.ndarray], used: Sequence[np.ndarray], out: np.nda
     return np.concatenate(masked, out=out) if tracks else np.empty(0)
 
 
-def read_distances(videos: Sequence[np.ndarray], readers: Sequence[Reader]) -> None:
+def read_distances(videos: Sequence[np.ndarray], readers: Sequence[Reader], processes: Processes = ALONE) -> None:
     """Hand every reader the distances between the frames it uses of different videos.
 
-    Frames that nobody uses are left out, the tiles are spread over as many threads as torch may use.
+    Frames that nobody uses are left out, the tiles are spread over as many threads as torch may use, and over the
+    processes: afterwards, every process's readers know what they would know of all tiles.
 
     Args:
         videos: one (n_i, D) array a video.
         readers: what reads the distances.
+        processes: each has the same videos, and readers made alike.
     """
     if len(videos) < 2:
         return
@@ -81,7 +90,8 @@ def read_distances(videos: Sequence[np.ndarray], readers: Sequence[Reader]) -> N
     # Zeros make up whole blocks of coordinates, and the frames that the kernel wants of a short video.
     frames = np.zeros((bounds[-1] + COLUMNS, -(-dimension // BLOCK) * BLOCK), dtype)
     pooled(videos, used, frames[: bounds[-1], :dimension])
-    views, tiles = [_View(reader, used) for reader in readers], list(_tiles(bounds, _TILE // dtype.itemsize))
+    views = [_View(reader, used) for reader in readers]
+    tiles = list(_tiles(bounds, _TILE // dtype.itemsize))[processes.rank :: processes.size]
 
     def run(begin: int, end: int) -> None:
         for first, start, stop in tiles[begin:end]:
@@ -93,7 +103,10 @@ def read_distances(videos: Sequence[np.ndarray], readers: Sequence[Reader]) -> N
             for view in views:
                 view.read(Tile(first, start, stop, squares), slice(top, bottom), slice(left, right))
 
-    over_pairs(run, len(tiles), bounds[-1] ** 2 / 2 * dimension * _SECONDS_PER_COORDINATE)
+    over_pairs(run, len(tiles), bounds[-1] ** 2 / 2 * dimension * _SECONDS_PER_COORDINATE / processes.size)
+    for reader in readers:
+        for found in processes.of_others(reader.found()):
+            reader.join(found)
 
 
 class _View:

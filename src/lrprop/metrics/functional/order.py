@@ -76,6 +76,14 @@ class NeighbourOrder:
         """Take the tau of the tile's pairs of videos, both ways."""
         _read_taus(tile.squares, self.bounds, tile.first, tile.start, tile.stop, self.ties == "tau_b", self.taus)
 
+    def found(self) -> np.ndarray:
+        """(V, V), nan where a pair was not read or has no tau."""
+        return self.taus
+
+    def join(self, found: np.ndarray) -> None:
+        """Take in the pairs that another process has read."""
+        self.taus = np.fmax(self.taus, found)
+
     def result(self) -> tuple[float, int]:
         """The mean tau, nan where no pair has one, and the number of pairs without."""
         taus = self.taus[~np.eye(len(self.taus), dtype=bool)]

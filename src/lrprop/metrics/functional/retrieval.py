@@ -65,15 +65,25 @@ class NearestFrames:
         # Every frame finds the frames of the other videos: as many as the ks that it can answer.
         found = self.bounds[-1] - np.diff(self.bounds).max(initial=0)
         self.ks, self.answered = ks, [k for k in ks if k <= found]
-        self._own, self._lists = local(), list[_Lists]()
+        self._own, self._lists = local(), [self._new_lists()]
 
     def read(self, tile: Tile) -> None:
         """Enter the tile's frames into each other's lists of the nearest."""
         if self.answered:
             if not hasattr(self._own, "lists"):
-                self._own.lists = _Lists(len(self.phases), max(self.answered) + 1)
+                self._own.lists = self._new_lists()
                 self._lists.append(self._own.lists)
             self._own.lists.enter(tile.squares, *self.bounds[[tile.first, tile.start]])
+
+    def found(self) -> np.ndarray:
+        """(F, L) the entries of one list a frame."""
+        while len(self._lists) > 1:
+            self._lists[0].merge(self._lists.pop().entries)
+        return self._lists[0].entries
+
+    def join(self, found: np.ndarray) -> None:
+        """Take in the entries of another process."""
+        self._lists[0].merge(found)
 
     def result(self) -> dict[int, float]:
         """{K: value}, nan where it is not defined."""
@@ -86,10 +96,12 @@ class NearestFrames:
             values.update({k: float(share) for k, share in zip(self.answered, shares, strict=True)})
         return values
 
+    def _new_lists(self) -> _Lists:
+        return _Lists(len(self.phases), max(self.answered, default=0) + 1)
+
     def nearest(self) -> np.ndarray:
         """(F, max K) the nearest frames of each; those between two of the ks may be in another order."""
-        while len(self._lists) > 1:
-            self._lists[0].merge(self._lists.pop())
+        self.found()
         squares, frames = self._lists[0].sorted()
         nearest, unclear = frames[:, : max(self.answered)], np.flatnonzero(self._is_unclear(squares))
         if len(unclear):
@@ -125,7 +137,7 @@ _BLOCK = 64
 
 
 class _Lists:
-    """For every frame a list of the nearest ones that one thread has met.
+    """For every frame a list of the nearest ones that one thread or process has met.
 
     Distances are not negative, and so in the order of their bits: an entry is one integer, the bits of a float32 above
     the number of the frame.
@@ -133,8 +145,9 @@ class _Lists:
 
     def __init__(self, frames: int, length: int) -> None:
         length = -(-length // LANES) * LANES
-        self.farthest = np.full(frames, np.float32(np.inf).view(np.int32))
-        self.entries = np.full((frames, length), np.int64(self.farthest[0]) << 32)
+        infinity = np.float32(np.inf).view(np.int32)
+        self.farthest = np.full(frames, infinity)
+        self.entries = np.full((frames, length), np.int64(infinity) << 32)
 
     def enter(self, squares: np.ndarray, top: int, left: int) -> None:
         """Enter the distances between the frames from `top` on and those from `left` on into the lists of both."""
@@ -144,9 +157,9 @@ class _Lists:
             bits.reshape(-1), len(bits), top, left, self.farthest, self.entries.reshape(-1), self.entries.shape[1]
         )
 
-    def merge(self, other: _Lists) -> None:
-        """Enter the entries of the lists of another thread."""
-        _merge(self.farthest, self.entries.reshape(-1), other.entries)
+    def merge(self, entries: np.ndarray) -> None:
+        """Enter the entries (F, L) of the lists of another thread or process."""
+        _merge(self.farthest, self.entries.reshape(-1), entries)
 
     def sorted(self) -> tuple[np.ndarray, np.ndarray]:
         """(F, L) squared distances, infinite where there is none, and (F, L) the frames."""
