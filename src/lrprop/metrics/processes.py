@@ -18,7 +18,7 @@ class Processes:
     Attributes:
         rank: which of them this is.
         size: how many there are.
-        gather: from this process's part to everybody's, in the order of ranks; all processes must call it.
+        gather: from this process's part to copies of everybody's, in the order of ranks; all must call it.
     """
 
     rank: int = 0
