@@ -48,12 +48,16 @@ def _square(time: float) -> np.ndarray:
 @pytest.fixture(scope="session")
 def penn_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root of Penn Action with 4 training and 2 val videos of squats, joints only, and their phases."""
-    root = tmp_path_factory.mktemp("penn")
+    return write_squats(tmp_path_factory.mktemp("penn"), train=4, val=2)
+
+
+def write_squats(root: Path, train: int, val: int) -> Path:
+    """A root of Penn Action with joints and phases of generated squats."""
     (root / "labels").mkdir()
     rng = np.random.default_rng(0)
     standing = rng.uniform(50, 150, (13, 2))
-    for number in range(1, 7):
-        n, is_train = int(rng.integers(14, 24)), number <= 4
+    for number in range(1, train + val + 1):
+        n, is_train = int(rng.integers(14, 24)), number <= train
         depth = np.sin(np.linspace(0, np.pi, n))
         xy = standing[None] + depth[:, None, None] * np.array([0, 30]) * (standing[:, 1:] < 100)
         mat = {"x": xy[..., 0], "y": xy[..., 1], "visibility": np.ones((n, 13)), "action": "squat"}

@@ -217,7 +217,6 @@ def test_a_damaged_checkpoint(pose_run: Path, tmp_path: Path, capsys: pytest.Cap
     ("option", "value", "expected"),
     [
         ("--trainer.max_epochs", "-1", "max_epochs=-1"),
-        ("--trainer.devices", "2", "devices=2"),
         ("--data.num_frames", "1", "num_frames=1"),
         ("--data.bank_copies", "0", "bank_copies=0"),
         ("--data.videos_per_batch", "9", "videos_per_batch=9"),

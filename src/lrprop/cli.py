@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 from itertools import zip_longest
@@ -97,6 +98,9 @@ class AlignmentCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Turns the run's arguments into the trainer's, and the data's modality into the encoder's."""
         options = self.options
+        if options.trainer.devices == "auto":
+            options.trainer.devices = 1  # what a run learns is not to depend on how many GPUs a machine has
+        options.trainer.use_distributed_sampler = False  # the data module knows which process it is in
         options.model.encoder.init_args.modality = modality_of(options.data.root, options.data.input)
         self.record = self._record()
         self.resume_step: int | None = None
@@ -124,15 +128,19 @@ class AlignmentCLI(LightningCLI):
         trainer = self.options.trainer
         if trainer.max_epochs is None or trainer.max_epochs < 1:
             raise InputError(f"trainer.max_epochs={trainer.max_epochs}: train for at least 1 epoch (EPOCHS in make).")
-        if trainer.devices not in ("auto", "1", 1):
-            raise InputError(f"trainer.devices={trainer.devices}: training on several devices is not there yet; use 1.")
-        trainer.devices = 1
         # At least one validation falls into training, so that there is a best epoch where tune chooses it.
         trainer.check_val_every_n_epoch = min(trainer.check_val_every_n_epoch or 1, trainer.max_epochs)
 
     def _claim_folder(self) -> None:
         """Refuses an existing run, or, if it is to be resumed, one of other settings or without a checkpoint."""
-        last, config = self.folder / LAST, self.folder / "config.yaml"
+        if _is_first_process():
+            self._check_folder()
+        if self.options.resume:
+            _check_same(self.folder / "config.yaml", self.record)
+            self.options.ckpt_path = str(self.folder / LAST)
+
+    def _check_folder(self) -> None:
+        last = self.folder / LAST
         is_there = self.folder.exists() and any(self.folder.iterdir())
         if self.options.resume and not is_there:
             raise InputError(f"--resume: {self.folder} does not exist, so there is nothing to resume; leave it out.")
@@ -144,9 +152,6 @@ class AlignmentCLI(LightningCLI):
             raise InputError(
                 f"{self.folder} exists: continue that run with --resume, give another --name, or remove the folder."
             )
-        if self.options.resume:
-            _check_same(config, self.record)
-            self.options.ckpt_path = str(last)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer, with loggers and callbacks that need the run directory."""
@@ -185,26 +190,35 @@ class AlignmentCLI(LightningCLI):
         if self.options.floors and not self.options.resume:
             self.trainer.validate(self.model, self.datamodule, verbose=False)
             floors = floor_rows(self.evaluation, self.datamodule, self.model)
-            self.report.add(**floors, untrained=self.evaluation.results["val"])
+            self._keep(**floors, untrained=self.evaluation.results["val"])
 
     def after_fit(self) -> None:
         """The last epoch's row, the table and the pictures."""
         if self.evaluation.step != self.trainer.global_step:  # the last epoch may have ended with a validation
             self.trainer.validate(self.model, self.datamodule, verbose=False)
-        self.report.add(final=self.evaluation.results["val"])
+        self._keep(final=self.evaluation.results["val"])
+        if not self.trainer.is_global_zero:
+            return
         draw_val_pair(self.datamodule, self.evaluation.embedded["val"], self.folder)
         self._show(self.report.rows)
         written = ", ".join(sorted(path.name for path in self.folder.iterdir()))
         Console().print(f"In [bold]{escape(str(self.folder))}[/bold]: {written}", highlight=False)
 
+    def _keep(self, **rows: Any) -> None:
+        if self.trainer.is_global_zero:
+            self.report.add(**rows)
+
     def after_validate(self) -> None:
         """The table of a checkpoint, beside what its run knows of the floor rows."""
-        self._show(Report(self.folder).rows | {"final": self.evaluation.results["val"]})
+        if self.trainer.is_global_zero:
+            self._show(Report(self.folder).rows | {"final": self.evaluation.results["val"]})
 
     after_test = after_validate
 
     def after_predict(self) -> None:
         """Where the embeddings are."""
+        if not self.trainer.is_global_zero:
+            return
         folder = escape(str(self.folder / "embeddings"))
         count = len({video.id for video in self.datamodule.videos} - self._skipped.keys())
         Console().print(f"Embeddings of {count} videos in [bold]{folder}[/bold]")
@@ -266,6 +280,12 @@ def _global_step(checkpoint: Path) -> int:
     return step
 
 
+def _is_first_process() -> bool:
+    """Whether this is the process that speaks and writes for all; before a trainer knows, launchers have said it."""
+    names = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")
+    return all(os.environ.get(name, "0") == "0" for name in names)
+
+
 def main(args: list[str] | None = None) -> int:
     """Runs a command line.
 
@@ -280,7 +300,7 @@ def main(args: list[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.WARNING, format="%(message)s", handlers=[RichHandler(show_time=False, show_path=False)]
     )
-    logging.getLogger("lrprop").setLevel(logging.INFO)
+    logging.getLogger("lrprop").setLevel(logging.INFO if _is_first_process() else logging.ERROR)
     _silence()
     try:
         if words and words[0] in TOOLS:
@@ -314,5 +334,6 @@ def _silence() -> None:
         ".*does not have many workers",
         ".*LeafSpec",
         ".*in eval mode",
+        "It is recommended to use `self.log",  # all processes know the same metrics
     ):
         warnings.filterwarnings("ignore", message=remark)

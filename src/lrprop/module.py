@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import lightning.pytorch as pl
@@ -24,14 +25,22 @@ class AlignmentModule(pl.LightningModule):
         objective: from embeddings and views to a dictionary of terms, "loss" among them.
         learning_rate: of Adam, decayed to 0 along a cosine; the default is CARL's.
         weight_decay: of Adam (an L2 penalty); the default is CARL's.
+        gather: let the objective see the videos of all processes of a distributed run, as if they were one batch.
+            Each process computes all of it; gradients pass through to the process that a video is on.
     """
 
     def __init__(
-        self, encoder: Encoder, objective: nn.Module, learning_rate: float = 1e-4, weight_decay: float = 1e-5
+        self,
+        encoder: Encoder,
+        objective: nn.Module,
+        learning_rate: float = 1e-4,
+        weight_decay: float = 1e-5,
+        gather: bool = False,
     ) -> None:
         super().__init__()
         self.encoder, self.objective = encoder, objective
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.gather = gather
 
     def forward(self, views: Views) -> Tensor:
         """Embeddings (V, T, D) of unit length."""
@@ -41,6 +50,10 @@ class AlignmentModule(pl.LightningModule):
     def training_step(self, views: Views, _: int) -> Tensor:
         """One loss; every term is logged by its name."""
         projections, embeddings = self.encoder.training_embeddings(views)
+        if self.gather and self.trainer.world_size > 1:
+            projections, embeddings = self._of_all(projections), self._of_all(embeddings)
+            tracks = {name: self._of_all(track) for name, track in vars(views).items() if name != "frames"}
+            views = replace(views, **tracks)  # an objective reads no frames
         terms = self._terms(projections, views, embeddings)
         self.log_dict(
             {f"train/{name}": term.detach() for name, term in terms.items()},
@@ -49,8 +62,15 @@ class AlignmentModule(pl.LightningModule):
             logger=False,  # LogEpoch does, before the checkpoint is written
             prog_bar=True,
             batch_size=len(views.video),
+            sync_dist=True,
         )
         return terms["loss"]
+
+    def _of_all(self, tensor: Tensor) -> Tensor:
+        """The tensors (V, ...) of all processes as one; with their gradients."""
+        gathered: Any = self.all_gather(tensor, sync_grads=tensor.requires_grad)
+        of_all: Tensor = gathered.flatten(0, 1)
+        return of_all
 
     def _terms(self, projections: Tensor, views: Views, embeddings: Tensor) -> dict[str, Tensor]:
         """The objective, in float32 at least: distances and dynamic programming do not bear half precision."""

@@ -35,13 +35,14 @@ def test_pixels_become_batches_of_views(video_folder: Path) -> None:
     assert views.frames.dtype == torch.uint8
 
 
-def test_evaluation_sees_whole_videos_in_id_order(penn_folder: Path) -> None:
+def test_evaluation_sees_whole_videos_the_longest_first(penn_folder: Path) -> None:
     data = AlignmentDataModule(penn_folder, "squat", tune_fraction=0.3)
     data.setup()
     loaders = dict(zip(data.evaluated_sets, data.val_dataloader(), strict=True))
     assert list(loaders) == ["train", "val", "tune", "val/loose", "tune/loose"]
     for split in ("train", "val", "tune"):
-        for video, views in zip([v for v in data.videos if v.split == split], loaders[split], strict=True):
+        videos = sorted((video for video in data.videos if video.split == split), key=lambda video: -video.n)
+        for video, views in zip(videos, loaders[split], strict=True):
             assert views.mask.all()
             assert views.frames.shape[:2] == (1, video.n)
     assert [video.id for video in data.videos] == sorted(video.id for video in data.videos)
@@ -89,7 +90,8 @@ def for_gpu(folder: Path, **options: object) -> AlignmentDataModule:
     """What a trainer with a GPU loads its batches from."""
     data = AlignmentDataModule(folder, "squat", image_size=16, **options)  # type: ignore[arg-type]
     strategy = SimpleNamespace(root_device=torch.device("cuda"))
-    data.trainer = SimpleNamespace(strategy=strategy, current_epoch=0)  # type: ignore[assignment]
+    trainer = SimpleNamespace(strategy=strategy, current_epoch=0, global_rank=0, world_size=1)
+    data.trainer = trainer  # type: ignore[assignment]
     data.setup()
     return data
 
@@ -116,6 +118,13 @@ def test_augmentation_behind_the_transfer_gives_the_same_views(video_folder: Pat
                 assert torch.equal(getattr(views, name), tensor), name
             count += 1
         assert count
+
+
+def test_more_processes_than_training_videos(penn_folder: Path) -> None:
+    data = AlignmentDataModule(penn_folder, "squat")
+    data.trainer = SimpleNamespace(global_rank=0, world_size=5)  # type: ignore[assignment]
+    with pytest.raises(InputError, match=r"trainer\.devices: 5 processes, but .* has 4 training videos"):
+        data.setup()
 
 
 @NO_GPU_HERE

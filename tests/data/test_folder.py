@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrprop.data.folder import read_folder
+from lrprop.data.folder import phase_names, read_folder
 from lrprop.data.video import Video
 from lrprop.data.videofile import write_video
 from lrprop.errors import InputError
@@ -115,6 +115,14 @@ def test_names_are_numbered_by_first_appearance_over_the_data_set(tmp_path: Path
     videos = by_id(tmp_path)
     np.testing.assert_array_equal(videos["a"].labels, [0, 1, 2, 2])
     np.testing.assert_array_equal(videos["b"].labels, [1, 2, 3, 3])
+    assert phase_names(tmp_path) == ["setup", "back", "hit", "end"]
+
+
+def test_numbers_are_no_names(tmp_path: Path, clip: Maker) -> None:
+    clip("a.mp4")
+    assert phase_names(tmp_path) == []
+    write_labels(tmp_path / "a.csv", [0, 1, 1, ""])
+    assert phase_names(tmp_path) == []
 
 
 @pytest.mark.parametrize("phases", [["", 0, -1, 1], ["", "up", "", "down"]])
@@ -166,6 +174,7 @@ GOOD = "0,0\n1,0\n2,1\n3,1\n"
         (HEADER + "0,0\n1\n2,1\n3,1\n", r"a\.csv, line 3: has another number of cells"),
         (HEADER + "0,0\n1,0,9\n2,1\n3,1\n", r"a\.csv, line 3: has another number of cells"),
         (HEADER + "0,-2\n1,0\n2,1\n3,1\n", r"a\.csv, line 2: phase -2"),
+        (HEADER + f"0,{10**30}\n1,0\n2,1\n3,1\n", r"a\.csv, line 2: phase 1000"),
         (HEADER + "0,0.5\n1,0\n2,1\n3,1\n", r"a\.csv, line 2: phase 0\.5"),
         (HEADER + "0,nan\n1,0\n2,1\n3,1\n", r"a\.csv, line 2: phase nan"),
         (HEADER + "0,0\n1,up\n2,1\n3,1\n", r"a\.csv, line 3: phase 'up' is a name, but .*line 2 has the number 0"),

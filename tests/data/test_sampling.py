@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrprop.data.sampling import TemporalSampling, VideoBatches
+from lrprop.data.sampling import TemporalSampling, VideoBatches, longest_first
 
 
 @given(
@@ -105,3 +105,38 @@ def test_an_action_is_ordered_as_if_it_were_alone() -> None:
     order = np.random.default_rng((3, 5)).permutation(7)
     expected = [*order.tolist(), int(order[0])]
     assert [video for group in VideoBatches(["bow"] * 7, 2, 3, lambda: 5) for _, video in group] == expected
+
+
+@given(
+    st.lists(st.integers(2, 9), min_size=1, max_size=3), st.integers(2, 4), st.integers(1, 4), st.integers(0, 2**32 - 1)
+)
+def test_processes_share_the_groups_of_one(counts: list[int], videos: int, processes: int, seed: int) -> None:
+    """Of one action a group, P videos each, as many batches for all, and no video left out."""
+    videos = min(videos, *counts, videos)
+    actions = [f"action{number}" for number, count in enumerate(counts) for _ in range(count)]
+    parts = [VideoBatches(actions, videos, seed, lambda: 3, rank, processes) for rank in range(processes)]
+    batches = [list(part) for part in parts]
+    assert {len(part) for part in parts} == {len(each) for each in batches} == {len(batches[0])}
+    seen = []
+    for group in zip(*batches, strict=True):
+        assert all(len({video for _, video in batch}) == videos for batch in group), "no video twice in a batch"
+        together = [video for batch in group for _, video in batch]
+        assert len({actions[video] for video in together}) == 1
+        seen += together
+    assert set(seen) == set(range(len(actions)))
+    if videos * processes <= min(counts):
+        assert seen == [
+            video for batch in VideoBatches(actions, videos * processes, seed, lambda: 3) for _, video in batch
+        ]
+    most = -(-videos * processes // min(counts)) + 1
+    assert max(seen.count(video) for video in range(len(actions))) <= most, "an action's last group is filled up"
+
+
+@given(st.lists(st.integers(1, 50), max_size=12), st.integers(1, 5))
+def test_every_video_is_evaluated_by_one_process_the_longest_first(lengths: list[int], processes: int) -> None:
+    parts = [longest_first(lengths, rank, processes) for rank in range(processes)]
+    assert sorted(video for part in parts for video in part) == list(range(len(lengths)))
+    frames = [[lengths[video] for video in part] for part in parts]
+    assert all(part == sorted(part, reverse=True) for part in frames)
+    totals = [sum(part) for part in frames]
+    assert max(totals) - min(totals) <= max(lengths, default=0)

@@ -11,10 +11,12 @@ import lightning.pytorch as pl
 from torch import Tensor
 
 from lrprop.batch import EmbeddedVideo, Views
+from lrprop.callbacks.distributed import processes_of
 from lrprop.data import AlignmentDataModule
 from lrprop.data.datasets import WholeVideos
 from lrprop.data.video import Split, Video
 from lrprop.metrics import evaluate
+from lrprop.metrics.processes import ALONE, Processes
 
 logger = logging.getLogger("lrprop")
 
@@ -24,6 +26,9 @@ ON_THE_BAR = ("kendalls_tau", "dtw_accuracy")
 
 class Evaluation(pl.Callback):
     """Collects the embeddings of whole videos and turns them into metrics, logged as "val/..." and "tune/...".
+
+    Several processes embed a part of the videos each and then tell each other; they share the work of the metrics, and
+    each knows all results.
 
     Every metric stands under its name for the videos as they are, and as "loose/..." for their loose clips
     (`lrprop.data.loose`), beside the same training videos; phase classification there with all of them only.
@@ -40,6 +45,7 @@ class Evaluation(pl.Callback):
 
     def __init__(self, stride: int = 1) -> None:
         self.stride = stride
+        self.processes = ALONE
         self._told: set[str] = set()
         self._sets: list[tuple[str, WholeVideos]] = []
         self.embedded: dict[str, list[EmbeddedVideo]] = {}
@@ -74,7 +80,8 @@ class Evaluation(pl.Callback):
     def _evaluate(self, train: list[EmbeddedVideo], held_out: list[EmbeddedVideo], **options: Any) -> Metrics:
         with warnings.catch_warnings(record=True) as notices:
             warnings.simplefilter("always")
-            metrics = evaluate(train, held_out, tau_stride=self.stride, ap_stride=self.stride, **options)
+            options |= {"tau_stride": self.stride, "ap_stride": self.stride, "processes": self.processes}
+            metrics = evaluate(train, held_out, **options)
         for notice in {str(notice.message) for notice in notices} - self._told:
             logger.warning(notice)
             self._told.add(notice)
@@ -82,6 +89,7 @@ class Evaluation(pl.Callback):
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forgets the last pass."""
+        self.processes = processes_of(trainer)
         self._sets = list(_datamodule(trainer).evaluated_sets.items())
         self.embedded = {name: [] for name, _ in self._sets}
 
@@ -100,6 +108,8 @@ class Evaluation(pl.Callback):
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Computes and logs."""
+        self.embedded = _of_all(self.embedded, self.processes)
+        self._share_skipped(_datamodule(trainer))
         held_out: tuple[Split, ...] = ("val", "tune")
         self.results = {split: self.metrics_of(self.embedded, split) for split in held_out if split in self.embedded}
         self.step = trainer.global_step
@@ -107,6 +117,12 @@ class Evaluation(pl.Callback):
             for name, value in metrics.items():
                 defined = math.nan if value is None else value
                 pl_module.log(f"{split}/{name}", defined, prog_bar=split == "val" and name in ON_THE_BAR)
+
+    def _share_skipped(self, datamodule: AlignmentDataModule) -> None:
+        """Every process lists the videos that any of them left out."""
+        if datamodule.skipped is not None:
+            for problems in self.processes.of_others(datamodule.skipped.problems):
+                datamodule.skipped.problems |= problems
 
     on_test_epoch_start = on_validation_epoch_start
     on_test_batch_end = on_validation_batch_end
@@ -118,6 +134,15 @@ def embedded_video(video: Video, steps: Tensor, embeddings: Tensor) -> EmbeddedV
     shown = steps.cpu().numpy()
     labels, truth = (None if track is None else track[shown] for track in (video.labels, video.truth))
     return EmbeddedVideo(video.id, embeddings.float().cpu().numpy(), labels, truth, video.action)
+
+
+def _of_all(mine: dict[str, list[EmbeddedVideo]], processes: Processes) -> dict[str, list[EmbeddedVideo]]:
+    """The videos of all processes in id order, each once."""
+    by_id: dict[str, dict[str, EmbeddedVideo]] = {name: {} for name in mine}
+    for part in processes.gather(mine):
+        for name, videos in part.items():
+            by_id[name].update((video.id, video) for video in videos)
+    return {name: [videos[id] for id in sorted(videos)] for name, videos in by_id.items()}
 
 
 def _mean_over_actions(parts: list[Metrics]) -> Metrics:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lrprop.callbacks.distributed import first_of_node_first
 from lrprop.data import AlignmentDataModule
 from lrprop.module import AlignmentModule
 
@@ -32,7 +33,8 @@ class UseFeatureBank(pl.Callback):
             return features
 
         name = f"{type(backbone).__name__}-{backbone.num_features}-{_digest(backbone)}"
-        datamodule.use_feature_bank(name, extract, device)
+        with first_of_node_first(trainer):
+            datamodule.use_feature_bank(name, extract, device)
 
 
 def _digest(network: nn.Module) -> str:

@@ -26,5 +26,6 @@ class SeedEveryStep(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Seeds the generators of all devices."""
-        torch.manual_seed(int(np.random.SeedSequence((self.seed, trainer.global_step)).generate_state(1)[0]))
+        """Seeds the generators of all devices, in every process differently."""
+        key = (self.seed, trainer.global_step, *[trainer.global_rank] * (trainer.global_rank > 0))
+        torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))

@@ -3,8 +3,9 @@
     root/train.pkl  val.pkl     Pouring: a list of dicts; Penn Action: (that list, the indices of each action in it)
     root/videos/0001_squat.mp4  named by the `video_file` of a dict, a path in root
 
-A dict has `id`, `name`, `video_file`, `seq_len` and `frame_label`, a tensor or array of one phase a frame. Frames and
-labels were brought to one length before they were written; where they differ here, something is damaged.
+A dict has `id`, its index in the list, `name`, `video_file`, `seq_len` and `frame_label`, a tensor or array of one
+phase a frame. Frames and labels were brought to one length before they were written; where they differ here, something
+is damaged.
 
 A pickle is a program. This one may build containers, NumPy arrays and torch tensors and nothing else, and even these
 only as stand-ins whose sizes are checked before anything of that size is allocated.
@@ -17,19 +18,17 @@ import pickle
 import pickletools
 import re
 import warnings
-from collections.abc import Iterable
 from pathlib import Path
 from reprlib import Repr
 from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import track
 
 from lrprop.data.file_name import is_file_name
 from lrprop.data.penn_action import ACTIONS, ALL
 from lrprop.data.problems import Problems, noted
+from lrprop.data.progress import tracked
 from lrprop.data.video import Split, Video
 from lrprop.data.videofile import probe
 from lrprop.errors import InputError
@@ -40,11 +39,13 @@ ORDER = (
 )  # fmt: skip
 """The actions of Penn Action as CARL counts them: not alphabetical, pushup comes before pullup."""
 
+SPLITS: tuple[Split, ...] = ("train", "val")
+"""Those that have a pickle."""
+
 _shortened = Repr()
 _shortened.maxstring = _shortened.maxother = 100
 _short = _shortened.repr
 
-_SPLITS: tuple[Split, ...] = ("train", "val")
 _REMEDY = "fetch the file again"
 _LARGEST = 2**30  # bytes; CARL's files have a few million
 
@@ -55,7 +56,7 @@ _STORAGE_PICKLES = 5  # magic number, version, system, the storage, its key; the
 
 def is_carl(root: Path) -> bool:
     """Whether a folder has CARL's processed form."""
-    return any((root / f"{split}.pkl").is_file() for split in _SPLITS)
+    return any((root / f"{split}.pkl").is_file() for split in SPLITS)
 
 
 def read_carl(root: Path, action: str, problems: Problems | None = None) -> list[Video]:
@@ -77,7 +78,7 @@ def read_carl(root: Path, action: str, problems: Problems | None = None) -> list
             of frames than `seq_len` and the labels.
     """
     entries: dict[str, tuple[str, dict[str, Any], str, Split]] = {}
-    for split in _SPLITS:
+    for split in SPLITS:
         path = root / f"{split}.pkl"
         for index, entry, shown in _chosen(path, _unpickle(path), action):
             where = f"{path}, entry {index}"
@@ -88,15 +89,10 @@ def read_carl(root: Path, action: str, problems: Problems | None = None) -> list
     if not entries:
         raise InputError(f"{root}: has no video of action {action!r}; choose another action")
     videos = []
-    for id in _with_progress(sorted(entries)):
+    for id in tracked(sorted(entries), "Indexing videos"):
         with noted(problems):
             videos.append(_video(root, id, *entries[id]))
     return videos
-
-
-def _with_progress(ids: list[str]) -> Iterable[str]:
-    console = Console(stderr=True)
-    return track(ids, "Indexing videos", console=console, transient=True, disable=len(ids) <= 50)
 
 
 def _chosen(path: Path, content: object, action: str) -> list[tuple[int, dict[str, Any], str]]:

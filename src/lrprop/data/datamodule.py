@@ -22,7 +22,7 @@ from lrprop.data.images import ImageAugmentation
 from lrprop.data.inputs import FeatureInputs, Inputs, PixelInputs, PoseInputs
 from lrprop.data.poses import PoseAugmentation
 from lrprop.data.problems import Skipped
-from lrprop.data.sampling import TemporalSampling, VideoBatches
+from lrprop.data.sampling import TemporalSampling, VideoBatches, longest_first
 from lrprop.data.sources import Input, find_videos
 from lrprop.data.video import Split, UnreadableVideoError, Video
 from lrprop.errors import InputError
@@ -89,6 +89,7 @@ class AlignmentDataModule(pl.LightningDataModule):
         on_error: Literal["fail", "skip"] = "fail",
     ) -> None:
         super().__init__()
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # few videos, many processes
         if videos_per_batch < 2:
             raise InputError(f"data.videos_per_batch={videos_per_batch}: a batch needs at least 2 videos to align.")
         if not 1 <= max_region_ratio < math.inf:
@@ -126,6 +127,8 @@ class AlignmentDataModule(pl.LightningDataModule):
             problems=self.skipped,
         )
         self._check_batch()
+        if (processes := self._place[1]) > (count := len(self.split("train"))):
+            raise InputError(f"trainer.devices: {processes} processes, but {self.root} has {count} training videos.")
         self.inputs: Inputs = PixelInputs(self.image_augmentation, self.frame_cache)
         if self.videos[0].poses is not None:
             self.inputs = PoseInputs(self.pose_augmentation)
@@ -200,6 +203,7 @@ class AlignmentDataModule(pl.LightningDataModule):
             self.videos_per_batch,
             self.seed,
             lambda: self.trainer.current_epoch if self.trainer else 0,
+            *self._place,
         )
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type != "cpu"
         return ViewsLoader(
@@ -219,7 +223,10 @@ class AlignmentDataModule(pl.LightningDataModule):
         return batch
 
     def val_dataloader(self) -> list[ViewsLoader]:
-        """Whole videos, one a batch; a loader for each of `evaluated_sets`."""
+        """Whole videos, one a batch, the longest first; a loader for each of `evaluated_sets`.
+
+        Several processes have a part of them each.
+        """
         return [self._loader(videos) for videos in self.evaluated_sets.values()]
 
     def test_dataloader(self) -> list[ViewsLoader]:
@@ -231,4 +238,11 @@ class AlignmentDataModule(pl.LightningDataModule):
         return self._loader(WholeVideos(self.videos, self.inputs, skipped=self.skipped))
 
     def _loader(self, videos: WholeVideos) -> ViewsLoader:
-        return ViewsLoader(videos, collate_fn=join_loaded, num_workers=self.workers)
+        rank, processes = self._place
+        mine = longest_first([video.n for video in videos.videos], rank, processes)
+        return ViewsLoader(videos, processes > 1, sampler=mine, collate_fn=join_loaded, num_workers=self.workers)
+
+    @property
+    def _place(self) -> tuple[int, int]:
+        """Which of the trainer's processes this is, and how many there are."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

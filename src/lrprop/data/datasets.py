@@ -140,7 +140,8 @@ class WholeVideos(Dataset[Views]):
 
     def __iter__(self) -> Iterator[Views]:
         """Every video that can be read, one at a time, without a worker process."""
-        return _judged((join_loaded(self.__getitems__([number])) for number in range(len(self))), self.skipped)
+        loaded = (join_loaded(self.__getitems__([number])) for number in range(len(self)))
+        return _at_least_one(_judged(loaded, self.skipped))
 
     def __getitem__(self, number: int) -> Views:
         """One video, V = 1; T = n, or the length of its loose clip."""
@@ -165,9 +166,19 @@ def _item_or_error(videos: Dataset[Views], index: Any) -> Views | InputError:
 
 
 class ViewsLoader(DataLoader[Views]):
-    """Loads the batches of `TrainingViews` or `WholeVideos`; an InputError of a worker process arrives as it is."""
+    """Loads the batches of `TrainingViews` or `WholeVideos`; an InputError of a worker process arrives as it is.
+
+    Args:
+        dataset: what is loaded.
+        shared: other processes load other parts of it; this one may then have nothing.
+        **options: those of `DataLoader`.
+    """
 
     dataset: Any
+
+    def __init__(self, dataset: Dataset[Views], shared: bool = False, **options: Any) -> None:
+        super().__init__(dataset, **options)
+        self.shared = shared
 
     def __iter__(self) -> Iterator[Views]:  # type: ignore[override]
         """The batches; of those in which nothing can be read, none.
@@ -175,21 +186,25 @@ class ViewsLoader(DataLoader[Views]):
         Raises:
             InputError: a video cannot be read and is not to be skipped, or too few can be read.
         """
-        return _judged(super().__iter__(), self.dataset.skipped)
+        judged = _judged(super().__iter__(), self.dataset.skipped)
+        return judged if self.shared else _at_least_one(judged)
 
 
 def _judged(batches: Iterable[Loaded], skipped: Skipped | None) -> Iterator[Views]:
-    count = 0
     for views, errors in batches:
         for error in errors:
             if skipped is None or not isinstance(error, UnreadableVideoError):
                 raise error
             skipped.append(str(error), error.id)
         if views is not None:
-            count += 1
             yield views
-    if not count:
+
+
+def _at_least_one(batches: Iterator[Views]) -> Iterator[Views]:
+    if (first := next(batches, None)) is None:
         raise InputError("none of the videos can be read; see the warnings above")
+    yield first
+    yield from batches
 
 
 def join_loaded(parts: Sequence[Views | InputError]) -> Loaded:

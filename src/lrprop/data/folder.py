@@ -20,16 +20,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from lrprop.data.frames import frame_folders, probe_frames
 from lrprop.data.problems import Problems, noted
+from lrprop.data.progress import tracked
 from lrprop.data.video import Split, Video
 from lrprop.data.videofile import SUFFIXES, probe
 from lrprop.errors import InputError
 
-_SHARED_LABELS = "labels.csv"
+SHARED_LABELS = "labels.csv"
+"""What a file that labels all videos of its folder and below is called."""
+
 _UNLABELLED = ("", "-1")
 
 
@@ -74,12 +75,17 @@ def read_folder(root: Path, problems: Problems | None = None) -> list[Video]:
     """
     files = _files_by_id(root)
     rows = _rows_by_id(root, files)
-    names = _phase_names({id: rows[id] for id in files if id in rows})
+    names = _phase_names(rows)
     videos = []
-    for id in _with_progress(list(files)):
+    for id in tracked(files, "Indexing videos"):
         with noted(problems):
             videos.append(_video(root, id, files[id], rows.get(id), names))
     return videos
+
+
+def phase_names(root: Path) -> list[str]:
+    """The names of the phases 0, 1, ... of a folder; none where its phases are integers. Raises as `read_folder`."""
+    return list(_phase_names(_rows_by_id(root, _files_by_id(root))) or ())
 
 
 def _visible_files(root: Path, suffixes: frozenset[str]) -> Iterator[Path]:
@@ -87,11 +93,6 @@ def _visible_files(root: Path, suffixes: frozenset[str]) -> Iterator[Path]:
         hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
         if path.suffix.lower() in suffixes and not hidden and path.is_file():
             yield path
-
-
-def _with_progress(ids: list[str]) -> Iterator[str]:
-    console = Console(stderr=True)
-    yield from track(ids, "Indexing videos", console=console, transient=True, disable=len(ids) <= 50)
 
 
 def _files_by_id(root: Path) -> dict[str, Path]:
@@ -127,7 +128,7 @@ def _id(root: Path, path: Path) -> str:
 
 
 def _rows_by_id(root: Path, files: dict[str, Path]) -> dict[str, list[_Row]]:
-    """The rows of all label files, by the id of the video that they label."""
+    """The rows of all label files by the id of the video that they label, in the order of the videos."""
     rows: dict[str, list[_Row]] = {}
     source: dict[str, Path] = {}
     for path in sorted(_visible_files(root, frozenset({".csv"}))):
@@ -135,12 +136,12 @@ def _rows_by_id(root: Path, files: dict[str, Path]) -> dict[str, list[_Row]]:
             if source.setdefault(id, path) != path:
                 raise InputError(f"{path}: labels of {id} are in {source[id]} too; keep one of the two")
             rows.setdefault(id, []).append(row)
-    return rows
+    return {id: rows[id] for id in files if id in rows}
 
 
 def _labelled_rows(root: Path, path: Path, files: dict[str, Path]) -> list[tuple[str, _Row]]:
     """The rows of one CSV file with the id of each row's video; none where it is not a label file."""
-    if path.name == _SHARED_LABELS:
+    if path.name == SHARED_LABELS:
         ids = _ids_by_name(path.parent, files)
         return [(_named_id(row, path.parent, ids), row) for row in _read_rows(path, {"video"})]
     id = _id(root, path)
@@ -149,7 +150,7 @@ def _labelled_rows(root: Path, path: Path, files: dict[str, Path]) -> list[tuple
     if "phase" in _read_columns(path):
         raise InputError(
             f"{path}: has phases, but there is no video {path.stem!r} beside it; name it after its video, or "
-            f"{_SHARED_LABELS} if it has a column video"
+            f"{SHARED_LABELS} if it has a column video"
         )
     return []
 
@@ -305,7 +306,7 @@ def _phase(row: _Row, names: dict[str, int] | None) -> int:
         phase = int(row.phase)
     except ValueError:
         phase = -2
-    if phase < -1:
+    if not -1 <= phase < 2**31:
         raise InputError(f"{row.where}: phase {row.phase}; a phase is an integer >= 0, -1 or empty for no label")
     return phase
 

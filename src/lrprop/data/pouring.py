@@ -24,6 +24,7 @@ from rich.progress import Progress
 
 from lrprop.data.file_name import is_file_name
 from lrprop.data.folder import read_folder
+from lrprop.data.folder_writer import write_labels
 from lrprop.data.frames import FPS, decode_frame, frame_size
 from lrprop.data.new_folder import new_folder
 from lrprop.data.problems import Problems
@@ -184,8 +185,7 @@ def _write(folder: Path, recording: _Recording, encode: bool) -> None:
         (folder / recording.name).mkdir(parents=True)
         for number, frame in enumerate(recording.frames, start=1):
             (folder / recording.name / f"{number:06d}.jpg").write_bytes(frame)
-    rows = [f"{step},{phase}\n" for step, phase in enumerate(recording.labels)]
-    (folder / f"{recording.name}.csv").write_text("".join(["frame,phase\n", *rows]))
+    write_labels(folder / f"{recording.name}.csv", recording.labels)
 
 
 def _check_frames(recording: _Recording) -> None:

@@ -54,34 +54,62 @@ class VideoBatches(Sampler[list[tuple[int, int]]]):
     """Groups of P different videos of one action in a new order every epoch, as lists of (epoch, video).
 
     A data set can index them. The epoch travels with the index so that every random draw of the data set is a function
-    of (seed, epoch, video): the same in any worker, and the same after an interrupted run resumes. An incomplete last
-    group is filled with the epoch's first videos of the action, so that no video is left out.
+    of (seed, epoch, video): the same in any worker, and the same after an interrupted run resumes.
+
+    Several processes train on groups of one action together, P videos each: the groups are those of one process with
+    P times as many videos a batch. An incomplete last group is filled with the epoch's first videos of the action, so
+    that no video is left out and all processes have as many batches.
 
     Args:
         actions: what each video shows.
         videos_per_batch: P; no action may have fewer videos.
         seed: seed of the order.
         epoch: tells the current epoch.
+        rank: which process this is.
+        processes: how many there are.
     """
 
-    def __init__(self, actions: Sequence[str], videos_per_batch: int, seed: int, epoch: Callable[[], int]) -> None:
-        self.actions, self.videos_per_batch, self.seed, self.epoch = np.array(actions), videos_per_batch, seed, epoch
+    def __init__(
+        self,
+        actions: Sequence[str],
+        videos_per_batch: int,
+        seed: int,
+        epoch: Callable[[], int],
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
+        self.actions, self.seed, self.epoch = np.array(actions), seed, epoch
+        self.mine = slice(rank * videos_per_batch, (rank + 1) * videos_per_batch)
+        self.videos_per_group = processes * videos_per_batch
 
     def __len__(self) -> int:
         """Batches an epoch."""
         _, counts = np.unique(self.actions, return_counts=True)
-        return int(np.ceil(counts / self.videos_per_batch).sum())
+        return int(np.ceil(counts / self.videos_per_group).sum())
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        """The groups of the current epoch, in the order of their first videos."""
+        """This process's part of the groups of the current epoch, in the order of their first videos."""
         epoch = self.epoch()
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.actions))
         of_each_action = (order[self.actions[order] == action] for action in np.unique(self.actions))
         groups = np.concatenate([self._groups(videos) for videos in of_each_action])
         for group in groups[np.argsort(np.argsort(order)[groups[:, 0]])].tolist():
-            yield [(epoch, video) for video in group]
+            yield [(epoch, video) for video in group[self.mine]]
 
     def _groups(self, videos: np.ndarray) -> np.ndarray:
-        """Videos of one action, P a row."""
-        count = math.ceil(len(videos) / self.videos_per_batch)
-        return np.resize(videos, (count, self.videos_per_batch))
+        """Videos of one action, a group a row."""
+        count = math.ceil(len(videos) / self.videos_per_group)
+        return np.resize(videos, (count, self.videos_per_group))
+
+
+def longest_first(lengths: Sequence[int], rank: int, processes: int) -> list[int]:
+    """The videos that one process evaluates, by number: every so many-th, from the longest to the shortest.
+
+    What takes the most memory comes first, and all processes have about as many frames.
+
+    Args:
+        lengths: the number of frames of each video.
+        rank: which process this is.
+        processes: how many there are.
+    """
+    return sorted(range(len(lengths)), key=lambda video: -lengths[video])[rank::processes]

@@ -8,24 +8,21 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from lrprop.data import carl, folder, pouring
 from lrprop.data.frames import FPS, decode_frame, frame_size
 from lrprop.data.penn_action import ALL, read_penn_action
 from lrprop.data.problems import noted
+from lrprop.data.progress import tracked
 from lrprop.data.sources import Layout, layout_of
 from lrprop.data.tfrecord import read_sequence_examples
 from lrprop.data.video import Split, Video
 from lrprop.errors import InputError
 
 _SPLITS: tuple[Split, ...] = ("train", "val")
-
-T = TypeVar("T")
+_DOING = "Looking at the files"
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +94,7 @@ def _carl(root: Path, problems: list[str]) -> list[Surveyed]:
     for split in _SPLITS:
         path = root / f"{split}.pkl"
         with noted(problems):
-            for index, entry, shown in _with_progress(carl._chosen(path, carl._unpickle(path), ALL)):
+            for index, entry, shown in tracked(carl._chosen(path, carl._unpickle(path), ALL), _DOING, few=1):
                 where = f"{path}, entry {index}"
                 with noted(problems):
                     id = carl._name(where, entry)
@@ -114,7 +111,7 @@ def _folder(root: Path, problems: list[str]) -> list[Surveyed]:
         folder._files_by_id(root)  # refuses two videos of one id, and videos outside the splits
     rows, names = _folder_labels(root, files, problems)
     videos = []
-    for id, path in _with_progress(files.items()):
+    for id, path in tracked(files.items(), _DOING, few=1):
         with noted(problems):
             videos.append(folder._video(root, id, path, rows.get(id), names))
             continue
@@ -143,7 +140,7 @@ def _pouring(root: Path, problems: list[str]) -> list[Surveyed]:
     found: list[Surveyed] = []
     for split in _SPLITS:
         with noted(problems):
-            for path in _with_progress(pouring._shards(root, split)):
+            for path in tracked(pouring._shards(root, split), _DOING, few=1):
                 with noted(problems):
                     _add_records(found, path, split, problems)
     return found
@@ -179,14 +176,8 @@ _SURVEYS: dict[Layout, Callable[[Path, list[str]], list[Surveyed]]] = {
 def _opened(videos: Iterable[Video], problems: list[str]) -> list[Surveyed]:
     """The videos with the size of their first frame, which shows that they can be decoded at all."""
     found = []
-    for video in _with_progress(videos):
+    for video in tracked(videos, _DOING, few=1):
         with noted(problems):
             size = None if video.poses is not None else video.read([0]).shape[1:3]
             found.append(Surveyed(video, size, video.read))
     return found
-
-
-def _with_progress(items: Iterable[T]) -> Iterable[T]:
-    listed = list(items)
-    console = Console(stderr=True)
-    return track(listed, "Looking at the files", console=console, transient=True, disable=len(listed) < 2)
