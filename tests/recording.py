@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,16 @@ from lrprop.errors import InputError
 class Record(pl.Callback):
     """Writes what each process knows: `<rank>.pt` with the first step's loss and gradients, `<rank>.json` with metrics.
 
-    BatchNorm uses its running statistics in training too, which no split of a batch changes.
+    Unless told otherwise, BatchNorm uses its running statistics in training too, which no split of a batch changes.
     """
 
-    def __init__(self, folder: str) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str, batch_norm_in_training: bool = False) -> None:
+        self.folder, self.batch_norm_in_training = Path(folder), batch_norm_in_training
         self.loss = float("nan")
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         for module in pl_module.modules():
-            if isinstance(module, nn.BatchNorm1d):
+            if isinstance(module, nn.BatchNorm1d) and not self.batch_norm_in_training:
                 module.eval()
 
     def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: torch.Tensor) -> None:
@@ -52,3 +53,11 @@ class FailInTheSecondProcess(pl.Callback):
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, index: int) -> None:
         if trainer.global_rank == 1:
             raise InputError(f"no luck in process {os.environ['LOCAL_RANK']}")
+
+
+class AskToEnd(pl.Callback):
+    """Sends SIGTERM to its own process, the last one, in the middle of the second epoch."""
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, index: int) -> None:
+        if trainer.current_epoch == 1 and index == 0 and trainer.global_rank == trainer.world_size - 1:
+            os.kill(os.getpid(), signal.SIGTERM)

@@ -12,15 +12,23 @@ SOURCE = Path(__file__).parents[1] / "src" / "lrprop"
 LEVELS = [
     {"__main__"},
     {"cli"},
-    {"benchmark", "callbacks", "runs", "viz"},
+    {"benchmark", "sweep", "callbacks", "runs", "viz"},
     {"module"},
     {"objectives", "encoders", "data", "metrics"},
     {"alignment"},
-    {"batch", "errors"},
+    {"batch", "errors", "processes", "whole_file"},
 ]
 # Rooms of one level that may use a neighbour: the callbacks draw with viz.
-NEIGHBOURS = {("callbacks", "viz"), ("batch", "errors"), ("benchmark", "runs"), ("benchmark", "viz"), ("runs", "viz")}
-OWNERS = {"av": "data/videofile.py", "numba.cuda": "alignment/numba_cuda.py", "wandb": None}
+NEIGHBOURS = {
+    ("callbacks", "viz"),
+    ("batch", "errors"),
+    ("processes", "errors"),
+    ("whole_file", "errors"),
+    ("benchmark", "runs"),
+    ("benchmark", "viz"),
+    ("runs", "viz"),
+}
+OWNERS = {"av": "data/videofile.py", "numba.cuda": "alignment/numba_cuda.py", "wandb": "callbacks/wandb.py"}
 
 
 def imports(file: Path) -> Iterator[str]:

@@ -32,7 +32,8 @@ def lrprop(processes: int, *arguments: object, ok: bool = True) -> str:
 
     A process that starts others does so by the words that it was started with, so it cannot be the one of the tests.
     """
-    arguments = (*arguments, "--trainer.accelerator", "cpu", "--trainer.devices", processes)
+    accelerator = [] if "--trainer.accelerator" in arguments else ["--trainer.accelerator", "cpu"]
+    arguments = (*arguments, *accelerator, "--trainer.devices", processes)
     if processes == 1:
         assert main([str(argument) for argument in arguments]) == 0
         return ""
@@ -127,3 +128,35 @@ def test_a_process_that_dies_ends_the_run_with_its_own_error_first(video_folder:
     errors = [line for line in said.splitlines() if "rror" in line]
     assert errors[0] == "error: no luck in process 1", said
     assert said.count("Feature bank: 6 of 6 videos to compute") == 1
+
+
+def test_sigterm_to_one_process_saves_once_and_ends_all(squats: Path, tmp_path: Path) -> None:
+    batch = ["--floors", "false", "--trainer.max_epochs", 3]
+    said = fit(squats, tmp_path, 2, "AskToEnd", *batch, ok=False)
+    assert said.count("asked to end (SIGTERM): saved; go on with --resume") == 1
+    assert "Traceback" not in said
+    saved = torch.load(tmp_path / "a/checkpoints/last.ckpt", weights_only=True)
+    assert (saved["epoch"], saved["global_step"]) == (1, 3), "the first of two steps of the second epoch"
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="SyncBatchNorm needs two GPUs")
+def test_batch_norm_of_two_gpus_is_that_of_one(squats: Path, tmp_path: Path) -> None:
+    found = {}
+    for processes in (1, 2):
+        folder = tmp_path / str(processes)
+        folder.mkdir()
+        words: list[object] = [
+            "--trainer.accelerator",
+            "gpu",
+            "--trainer.sync_batchnorm",
+            "true",
+            "--model.gather",
+            "true",
+        ]
+        words += ["--data.videos_per_batch", 4 // processes, "--floors", "false", *EXACT]
+        words += ["--trainer.callbacks.folder", folder, "--trainer.callbacks.batch_norm_in_training", "true"]
+        fit(squats, folder, processes, "Record", *words)
+        found[processes] = recorded(folder, 0)
+    assert found[2]["loss"] == pytest.approx(found[1]["loss"], rel=1e-9)
+    for name, gradient in found[2]["gradients"].items():
+        torch.testing.assert_close(gradient, found[1]["gradients"][name], rtol=1e-6, atol=1e-9)

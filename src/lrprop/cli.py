@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import warnings
 from itertools import zip_longest
@@ -17,7 +18,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
@@ -30,9 +32,13 @@ from lrprop.callbacks import (
     LogEpoch,
     ProgressBar,
     Report,
+    SaveOnSigterm,
     SeedEveryStep,
     UseFeatureBank,
+    WandbRun,
     WholeCheckpoints,
+    agents_run,
+    draw_val_confusion,
     draw_val_pair,
     floor_rows,
     keep_skipped,
@@ -44,12 +50,14 @@ from lrprop.data.conversion import convert
 from lrprop.data.synthetic import generate
 from lrprop.errors import InputError
 from lrprop.module import AlignmentModule
+from lrprop.sweep import sweep
 from lrprop.viz.inspection import inspect
 
 TOOLS: dict[str, Any] = {
     "synth": generate,
     "benchmark": benchmark,
     "tables": tables,
+    "sweep": sweep,
     "data": {"inspect": inspect, "convert": convert},
 }
 LAST = Path("checkpoints/last.ckpt")
@@ -69,11 +77,16 @@ class AlignmentCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """The run's own arguments, and what follows from others."""
-        parser.add_argument("--name", default="run", help="name of the run, and of its folder")
+        parser.add_argument("--name", default=agents_run() or "run", help="name of the run, and of its folder")
         parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of all runs")
         parser.add_argument("--resume", action="store_true", help="continue the run of this name from its last epoch")
         parser.add_argument("--floors", type=bool, default=True, help="judge what needs no training, too")
-        parser.add_argument("--wandb", action="store_true", help="log to Weights & Biases besides metrics.csv")
+        parser.add_argument(
+            "--wandb",
+            action="store_true",
+            default=agents_run() is not None,
+            help="log to Weights & Biases besides metrics.csv; a run of its agents always does",
+        )
         parser.add_argument(
             "--monitor", type=Monitor, default="kendalls_tau", help="metric on tune that chooses the best epoch"
         )
@@ -156,7 +169,7 @@ class AlignmentCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer, with loggers and callbacks that need the run directory."""
         callbacks: list[Callback] = [UseFeatureBank(), SeedEveryStep(self.options.seed_everything), LogEpoch()]
-        callbacks += [EmbeddingWriter(self.folder), *self._checkpoints()]
+        callbacks += [SaveOnSigterm(self.folder / LAST), EmbeddingWriter(self.folder), *self._checkpoints()]
         if self.options.trainer.enable_progress_bar is not False:
             callbacks.append(ProgressBar())
         self.trainer_defaults["callbacks"] = callbacks
@@ -170,8 +183,7 @@ class AlignmentCLI(LightningCLI):
             return False
         loggers: list[Logger] = [HistoryLogger(self.folder, self.resume_step)]
         if self.options.wandb:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            loggers.append(WandbLogger(name=self.options.name, save_dir=self.folder, project="lrprop"))
+            loggers.append(WandbRun(self.folder, resumed=self.options.resume))
         return loggers
 
     def _checkpoints(self) -> list[ModelCheckpoint]:
@@ -200,9 +212,15 @@ class AlignmentCLI(LightningCLI):
         if not self.trainer.is_global_zero:
             return
         draw_val_pair(self.datamodule, self.evaluation.embedded["val"], self.folder)
+        draw_val_confusion(self.evaluation.embedded, self.folder)
         self._show(self.report.rows)
+        if self.model.steps_left_out:
+            Console().print(f"[bold yellow]left out {self.model.steps_left_out} steps[/bold yellow]: not finite")
         written = ", ".join(sorted(path.name for path in self.folder.iterdir()))
         Console().print(f"In [bold]{escape(str(self.folder))}[/bold]: {written}", highlight=False)
+        for logger in self.trainer.loggers:
+            if isinstance(logger, WandbRun):
+                logger.finish()
 
     def _keep(self, **rows: Any) -> None:
         if self.trainer.is_global_zero:
@@ -255,8 +273,8 @@ class SaveConfig(SaveConfigCallback):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(self.record)
         for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.log_hyperparams(self.config.as_dict())
+            if isinstance(logger, WandbRun):
+                logger.log_config(self.config.as_dict())
 
 
 def _check_same(config: Path, record: str) -> None:
@@ -294,7 +312,7 @@ def main(args: list[str] | None = None) -> int:
 
     Returns:
         The exit status: 0, 1 where an inspection found problems, 2 after bad input, which was told in one line, or
-        130 after an interruption.
+        130 after an interruption, 143 after SIGTERM.
     """
     words = sys.argv[1:] if args is None else args
     logging.basicConfig(
@@ -318,10 +336,31 @@ def main(args: list[str] | None = None) -> int:
     except (InputError, MisconfigurationException, OSError) as error:
         Console(stderr=True).print(f"[bold red]error:[/bold red] {escape(str(error))}", soft_wrap=True, highlight=False)
         return 2
+    except (torch.cuda.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        Console(stderr=True).print(f"[bold red]error:[/bold red] {_OUT_OF_MEMORY}", soft_wrap=True, highlight=False)
+        return 2
+    except SIGTERMException:
+        if _is_first_process():
+            Console(stderr=True).print("asked to end (SIGTERM): saved; go on with --resume")
+        return 128 + signal.SIGTERM
     except KeyboardInterrupt:
         Console(stderr=True).print("interrupted")
         return 130
     return 0
+
+
+_OUT_OF_MEMORY = (
+    "out of memory. In training, lower data.num_frames (T), data.videos_per_batch, data.image_size or data.workers; on "
+    "a GPU also set trainer.precision=bf16-mixed and lower model.encoder.init_args.pixels.init_args.chunk. In "
+    "evaluation, lower model.encoder.init_args.window or raise evaluation.stride."
+)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out; torch has an error of its own for GPUs only."""
+    return isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def _silence() -> None:
@@ -334,6 +373,7 @@ def _silence() -> None:
         ".*does not have many workers",
         ".*LeafSpec",
         ".*in eval mode",
+        "`training_step` returned `None`",  # it was told why
         "It is recommended to use `self.log",  # all processes know the same metrics
     ):
         warnings.filterwarnings("ignore", message=remark)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
@@ -16,6 +17,8 @@ from lrprop.batch import Views
 from lrprop.encoders import Encoder
 from lrprop.errors import InputError
 
+log = logging.getLogger("lrprop")
+
 
 class AlignmentModule(pl.LightningModule):
     """Learns embeddings whose nearest neighbours, across videos, are at the same moment of the action.
@@ -25,6 +28,8 @@ class AlignmentModule(pl.LightningModule):
         objective: from embeddings and views to a dictionary of terms, "loss" among them.
         learning_rate: of Adam, decayed to 0 along a cosine; the default is CARL's.
         weight_decay: of Adam (an L2 penalty); the default is CARL's.
+        on_nonfinite: what a loss that is not a finite number does: "stop" ends the run with an error, "skip" leaves the
+            step out, in all processes, and counts it.
         gather: let the objective see the videos of all processes of a distributed run, as if they were one batch.
             Each process computes all of it; gradients pass through to the process that a video is on.
     """
@@ -35,19 +40,20 @@ class AlignmentModule(pl.LightningModule):
         objective: nn.Module,
         learning_rate: float = 1e-4,
         weight_decay: float = 1e-5,
+        on_nonfinite: Literal["stop", "skip"] = "stop",
         gather: bool = False,
     ) -> None:
         super().__init__()
         self.encoder, self.objective = encoder, objective
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
-        self.gather = gather
+        self.gather, self.on_nonfinite, self.steps_left_out = gather, on_nonfinite, 0
 
     def forward(self, views: Views) -> Tensor:
         """Embeddings (V, T, D) of unit length."""
         embeddings: Tensor = self.encoder(views)
         return embeddings
 
-    def training_step(self, views: Views, _: int) -> Tensor:
+    def training_step(self, views: Views, _: int) -> Tensor | None:
         """One loss; every term is logged by its name."""
         projections, embeddings = self.encoder.training_embeddings(views)
         if self.gather and self.trainer.world_size > 1:
@@ -55,6 +61,8 @@ class AlignmentModule(pl.LightningModule):
             tracks = {name: self._of_all(track) for name, track in vars(views).items() if name != "frames"}
             views = replace(views, **tracks)  # an objective reads no frames
         terms = self._terms(projections, views, embeddings)
+        if self._is_left_out(terms, views):
+            return None
         self.log_dict(
             {f"train/{name}": term.detach() for name, term in terms.items()},
             on_step=False,
@@ -80,13 +88,38 @@ class AlignmentModule(pl.LightningModule):
                     _at_least_float32(projections), views, _at_least_float32(embeddings)
                 )
             return terms
-        except ValueError as error:
+        except ValueError:
             if projections.isfinite().all():
                 raise
-            raise InputError(
-                f"training diverged at step {self.global_step}: the embeddings are not finite; "
-                f"lower model.learning_rate={self.learning_rate}."
-            ) from error
+            return {"embeddings": projections.sum(), "loss": projections.sum()}
+
+    def _is_left_out(self, terms: dict[str, Tensor], views: Views) -> bool:
+        """Whether the loss of any process is not finite.
+
+        Raises:
+            InputError: this process's is, and the run is to stop.
+        """
+        is_finite = bool(terms["loss"].isfinite())
+        if not is_finite:
+            self._tell(terms, views)
+        all_finite = self.trainer.strategy.reduce_boolean_decision(is_finite) if self.on_nonfinite == "skip" else True
+        self.steps_left_out += not all_finite
+        return not all_finite
+
+    def _tell(self, terms: dict[str, Tensor], views: Views) -> None:
+        names = (
+            ", ".join(name for name, term in terms.items() if name != "loss" and not term.isfinite().all()) or "loss"
+        )
+        datamodule = getattr(self.trainer, "datamodule", None)
+        numbers = views.video.unique().tolist()
+        videos = [datamodule.split("train")[number].id for number in numbers] if datamodule else map(str, numbers)
+        problem = f"step {self.global_step}: {names} not finite, on the videos {', '.join(videos)}"
+        if self.on_nonfinite == "stop":
+            remedy = (
+                f"lower model.learning_rate={self.learning_rate}, or leave such steps out (model.on_nonfinite=skip)"
+            )
+            raise InputError(f"{problem}; {remedy}.")
+        log.warning("left out %s", problem)
 
     def validation_step(self, views: Views, batch_index: int, dataloader_idx: int = 0) -> Tensor:
         """The embeddings of a whole video, (1, n, D); `callbacks.evaluation` gathers them.

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from lrprop.benchmark.commands import time_left
-from lrprop.benchmark.runner import alone
 from lrprop.cli import main
 from lrprop.errors import InputError
+from lrprop.processes import alone
 from tests.benchmark.tables import EXPERIMENTS, write_grid, write_table
 
 
@@ -76,7 +76,7 @@ def test_a_terminated_benchmark_ends_its_cells(penn_folder: Path, tmp_path: Path
     runs = tmp_path / "runs/tiny"
     while process.poll() is None and not list(runs.glob("*/checkpoints/last.ckpt")):
         time.sleep(0.1)
-    with pytest.raises(InputError, match="another benchmark"), alone(runs):
+    with pytest.raises(InputError, match="still trains there"), alone(runs):
         pass
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=60)
@@ -89,7 +89,7 @@ def test_a_terminated_benchmark_ends_its_cells(penn_folder: Path, tmp_path: Path
 def test_what_a_killed_benchmark_left_running_keeps_others_out(tmp_path: Path) -> None:
     with alone(tmp_path) as lock:
         left = subprocess.Popen(["sleep", "60"], pass_fds=(lock,))
-    with pytest.raises(InputError, match="a process that a killed one left"), alone(tmp_path):
+    with pytest.raises(InputError, match="one that a killed process left"), alone(tmp_path):
         pass
     left.kill()
     left.wait()

@@ -20,6 +20,7 @@ from lrprop.data.carl import ORDER, is_carl, read_carl
 from lrprop.data.sources import find_videos, layout_of, modality_of
 from lrprop.data.videofile import VideoInfo, write_video
 from lrprop.errors import InputError
+from tests.fuzzing import TIMES
 
 N = 6
 LABELS = [0, 0, 1, 1, 2, -1]
@@ -439,13 +440,13 @@ def read_or_refuse(root: Path, data: bytes) -> None:
 
 
 @given(data=st.binary(max_size=200), start=st.sampled_from([b"", b"\x80\x04", VALID[:60]]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 * TIMES, deadline=None)
 def test_random_bytes(fuzz_root: Path, data: bytes, start: bytes) -> None:
     read_or_refuse(fuzz_root, start + data)
 
 
 @given(bits=st.lists(st.integers(0, 8 * len(VALID) - 1), min_size=1, max_size=3))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300 * TIMES, deadline=None)
 def test_flipped_bits(fuzz_root: Path, bits: list[int]) -> None:
     data = bytearray(VALID)
     for bit in bits:
@@ -454,7 +455,7 @@ def test_flipped_bits(fuzz_root: Path, bits: list[int]) -> None:
 
 
 @given(length=st.integers(0, len(VALID) - 1))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100 * TIMES, deadline=None)
 def test_a_truncated_pickle(fuzz_root: Path, length: int) -> None:
     (fuzz_root / "train.pkl").write_bytes(VALID[:length])
     with pytest.raises(InputError, match=r"train\.pkl: cannot be read as CARL's pickle"):

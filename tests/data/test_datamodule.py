@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from lightning.fabric.utilities import move_data_to_device
+from lightning.pytorch import Trainer
 
 from lrprop.batch import Views
 from lrprop.data import AlignmentDataModule
@@ -90,7 +91,8 @@ def for_gpu(folder: Path, **options: object) -> AlignmentDataModule:
     """What a trainer with a GPU loads its batches from."""
     data = AlignmentDataModule(folder, "squat", image_size=16, **options)  # type: ignore[arg-type]
     strategy = SimpleNamespace(root_device=torch.device("cuda"))
-    trainer = SimpleNamespace(strategy=strategy, current_epoch=0, global_rank=0, world_size=1)
+    loop = SimpleNamespace(epoch_loop=Trainer(logger=False, enable_checkpointing=False).fit_loop.epoch_loop)
+    trainer = SimpleNamespace(strategy=strategy, current_epoch=0, global_rank=0, world_size=1, fit_loop=loop)
     data.trainer = trainer  # type: ignore[assignment]
     data.setup()
     return data

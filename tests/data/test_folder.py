@@ -12,6 +12,7 @@ from lrprop.data.folder import phase_names, read_folder
 from lrprop.data.video import Video
 from lrprop.data.videofile import write_video
 from lrprop.errors import InputError
+from tests.fuzzing import TIMES
 
 Maker = Callable[..., Path]
 
@@ -327,25 +328,25 @@ def read_or_refuse(root: Path, name: str, data: bytes) -> None:
 
 
 @given(data=st.binary(max_size=80), start=st.integers(0, len(LABELS)), name=st.sampled_from(["a.csv", "labels.csv"]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 * TIMES, deadline=None)
 def test_random_labels(fuzz_root: Path, data: bytes, start: int, name: str) -> None:
     read_or_refuse(fuzz_root, name, LABELS[:start] + data)
 
 
 @given(text=st.text(alphabet='0123456789,.-"\n\raphse einf', max_size=60), header=st.sampled_from([HEADER, EVENTS]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 * TIMES, deadline=None)
 def test_random_cells(fuzz_root: Path, text: str, header: str) -> None:
     read_or_refuse(fuzz_root, "a.csv", (header + text).encode())
 
 
 @given(rows=st.lists(st.tuples(*[st.integers(-1, 4)] * 3), min_size=1, max_size=3))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 * TIMES, deadline=None)
 def test_random_events(fuzz_root: Path, rows: list[tuple[int, ...]]) -> None:
     read_or_refuse(fuzz_root, "a.csv", (EVENTS + "".join(f"{a},{b},{c}\n" for a, b, c in rows)).encode())
 
 
 @given(bits=st.lists(st.integers(0, 8 * len(LABELS) - 1), min_size=1, max_size=4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 * TIMES, deadline=None)
 def test_flipped_bits_of_labels(fuzz_root: Path, bits: list[int]) -> None:
     data = bytearray(LABELS)
     for bit in bits:

@@ -17,6 +17,7 @@ from lrprop.data.frame_cache import FrameCache
 from lrprop.data.video import UnreadableVideoError, Video
 from lrprop.data.videofile import write_video
 from lrprop.errors import InputError
+from tests.fuzzing import TIMES
 
 GB = 10**9
 N, HEIGHT, WIDTH = 5, 64, 96
@@ -90,7 +91,7 @@ def test_a_damaged_file_is_named_and_made_anew(tmp_path: Path, size: int, caplog
 
 
 @given(bits=st.lists(st.integers(0, 8 * 128 - 1), min_size=1, max_size=3))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60 * TIMES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_flipped_bits_of_the_header(tmp_path: Path, bits: list[int]) -> None:
     """Whatever the header says, the frames have their shape."""
     video, cache = video_of(tmp_path), FrameCache(tmp_path / "cache", 28, GB)

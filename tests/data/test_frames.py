@@ -13,6 +13,7 @@ from PIL import Image
 from lrprop.data.frames import FPS, decode_frame, frame_files, frame_folders, frame_size, probe_frames, read_frames
 from lrprop.data.videofile import VideoInfo
 from lrprop.errors import InputError
+from tests.fuzzing import TIMES
 
 
 def image(brightness: int = 90, height: int = 16, width: int = 24) -> np.ndarray:
@@ -185,13 +186,13 @@ def read_or_refuse(data: bytes) -> None:
 
 
 @given(st.binary(max_size=300), st.integers(0, len(NOISE_JPEG)))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 * TIMES, deadline=None)
 def test_random_bytes(data: bytes, start: int) -> None:
     read_or_refuse(NOISE_JPEG[:start] + data)
 
 
 @given(st.lists(st.integers(0, 8 * len(NOISE_JPEG) - 1), min_size=1, max_size=4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 * TIMES, deadline=None)
 def test_flipped_bits(bits: list[int]) -> None:
     data = bytearray(NOISE_JPEG)
     for bit in bits:
@@ -200,7 +201,7 @@ def test_flipped_bits(bits: list[int]) -> None:
 
 
 @given(st.integers(0, len(NOISE_JPEG) - 1))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100 * TIMES, deadline=None)
 def test_truncation(length: int) -> None:
     with pytest.raises(InputError, match=r"^1\.jpg: cannot be read as an image"):
         decode_frame(NOISE_JPEG[:length], "1.jpg")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.io import loadmat, savemat
 
 from lrprop.data.matlab import read_mat
+from tests.fuzzing import TIMES
 
 KINDS = [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64, np.float32, np.float64]
 
@@ -109,7 +110,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(bits=st.lists(st.integers(8 * 124, 8 * len(SOUND) - 1), min_size=1, max_size=5))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400 * TIMES, deadline=None)
 def test_flipped_bits(folder: Path, bits: list[int]) -> None:
     data = bytearray(SOUND)
     for bit in bits:
@@ -118,6 +119,6 @@ def test_flipped_bits(folder: Path, bits: list[int]) -> None:
 
 
 @given(start=st.integers(0, len(SOUND)), data=st.binary(max_size=100))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 * TIMES, deadline=None)
 def test_random_ends(folder: Path, start: int, data: bytes) -> None:
     read_or_refuse(folder, SOUND[:start] + data)

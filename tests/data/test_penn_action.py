@@ -15,6 +15,7 @@ from scipy.io import loadmat, savemat
 
 from lrprop.data.penn_action import ACTIONS, ALL, UNUSED_ACTIONS, read_penn_action, resample_labels
 from lrprop.errors import InputError
+from tests.fuzzing import TIMES
 
 N = 6
 
@@ -322,14 +323,14 @@ def read_or_refuse(root: Path, path: Path, data: bytes) -> None:
 
 
 @given(data=st.binary(max_size=200), share=st.floats(0, 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60 * TIMES, deadline=None)
 def test_random_bytes(fuzzed: tuple[Path, Path, bytes], data: bytes, share: float) -> None:
     root, path, content = fuzzed
     read_or_refuse(root, path, content[: int(share * len(content))] + data)
 
 
 @given(bits=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=4))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100 * TIMES, deadline=None)
 def test_flipped_bits(fuzzed: tuple[Path, Path, bytes], bits: list[float]) -> None:
     root, path, content = fuzzed
     data = bytearray(content)

@@ -23,6 +23,7 @@ from lrprop.data.tfrecord import masked_crc32c
 from lrprop.data.videofile import read_video
 from lrprop.errors import InputError
 from tests.data.tfrecord_writer import bytes_feature, int64_feature, masked, sequence_example, write_records
+from tests.fuzzing import TIMES
 
 TRAIN, VAL = ("pouring_train-0-of-2.tfrecord", "pouring_train-1-of-2.tfrecord"), "pouring_val-0-of-1.tfrecord"
 PHASES = [0, 0, 1, 2, 4]
@@ -281,7 +282,7 @@ def convert_or_refuse(source: Path, record: bytes) -> None:
 
 
 @given(bits=st.lists(st.integers(0, 8 * len(VALID) - 1), min_size=1, max_size=3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100 * TIMES, deadline=None)
 def test_flipped_bits(fuzz_source: Path, bits: list[int]) -> None:
     data = bytearray(VALID)
     for bit in bits:
@@ -290,7 +291,7 @@ def test_flipped_bits(fuzz_source: Path, bits: list[int]) -> None:
 
 
 @given(length=st.integers(0, len(VALID) - 1), tail=st.binary(max_size=40))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100 * TIMES, deadline=None)
 def test_random_ends(fuzz_source: Path, length: int, tail: bytes) -> None:
     convert_or_refuse(fuzz_source, VALID[:length] + tail)
 

@@ -71,7 +71,7 @@ def test_crop_is_a_part_and_whole_is_all() -> None:
 
 @pytest.mark.parametrize(("videos", "per_batch"), [(6, 2), (7, 2), (7, 3), (2, 2)])
 def test_an_epoch_holds_every_video_in_groups_of_different_ones(videos: int, per_batch: int) -> None:
-    batches = VideoBatches(["wave"] * videos, per_batch, seed=0, epoch=lambda: 4)
+    batches = VideoBatches(["wave"] * videos, per_batch, seed=0, progress=lambda: (4, 0))
     groups = list(batches)
     assert len(groups) == len(batches) == math.ceil(videos / per_batch)
     assert {video for group in groups for _, video in group} == set(range(videos))
@@ -82,7 +82,7 @@ def test_an_epoch_holds_every_video_in_groups_of_different_ones(videos: int, per
 
 def test_order_depends_on_seed_and_epoch_only() -> None:
     def order(seed: int, epoch: int) -> list[int]:
-        return [video for group in VideoBatches(["wave"] * 20, 2, seed, lambda: epoch) for _, video in group]
+        return [video for group in VideoBatches(["wave"] * 20, 2, seed, lambda: (epoch, 0)) for _, video in group]
 
     assert order(0, 1) == order(0, 1)
     assert order(0, 1) != order(0, 2)
@@ -91,7 +91,7 @@ def test_order_depends_on_seed_and_epoch_only() -> None:
 
 def test_a_group_holds_videos_of_one_action_and_an_epoch_mixes_the_actions() -> None:
     actions = ["wave"] * 7 + ["bow"] * 4 + ["nod"] * 2
-    batches = VideoBatches(actions, 2, seed=0, epoch=lambda: 1)
+    batches = VideoBatches(actions, 2, seed=0, progress=lambda: (1, 0))
     groups = [[video for _, video in group] for group in batches]
     assert len(groups) == len(batches) == 4 + 2 + 1
     assert {video for group in groups for video in group} == set(range(len(actions)))
@@ -104,7 +104,7 @@ def test_an_action_is_ordered_as_if_it_were_alone() -> None:
     """What another seed or machine trained on one action stays what it was."""
     order = np.random.default_rng((3, 5)).permutation(7)
     expected = [*order.tolist(), int(order[0])]
-    assert [video for group in VideoBatches(["bow"] * 7, 2, 3, lambda: 5) for _, video in group] == expected
+    assert [video for group in VideoBatches(["bow"] * 7, 2, 3, lambda: (5, 0)) for _, video in group] == expected
 
 
 @given(
@@ -114,7 +114,7 @@ def test_processes_share_the_groups_of_one(counts: list[int], videos: int, proce
     """Of one action a group, P videos each, as many batches for all, and no video left out."""
     videos = min(videos, *counts, videos)
     actions = [f"action{number}" for number, count in enumerate(counts) for _ in range(count)]
-    parts = [VideoBatches(actions, videos, seed, lambda: 3, rank, processes) for rank in range(processes)]
+    parts = [VideoBatches(actions, videos, seed, lambda: (3, 0), rank, processes) for rank in range(processes)]
     batches = [list(part) for part in parts]
     assert {len(part) for part in parts} == {len(each) for each in batches} == {len(batches[0])}
     seen = []
@@ -126,7 +126,7 @@ def test_processes_share_the_groups_of_one(counts: list[int], videos: int, proce
     assert set(seen) == set(range(len(actions)))
     if videos * processes <= min(counts):
         assert seen == [
-            video for batch in VideoBatches(actions, videos * processes, seed, lambda: 3) for _, video in batch
+            video for batch in VideoBatches(actions, videos * processes, seed, lambda: (3, 0)) for _, video in batch
         ]
     most = -(-videos * processes // min(counts)) + 1
     assert max(seen.count(video) for video in range(len(actions))) <= most, "an action's last group is filled up"
@@ -140,3 +140,9 @@ def test_every_video_is_evaluated_by_one_process_the_longest_first(lengths: list
     assert all(part == sorted(part, reverse=True) for part in frames)
     totals = [sum(part) for part in frames]
     assert max(totals) - min(totals) <= max(lengths, default=0)
+
+
+def test_an_interrupted_epoch_goes_on_behind_what_was_done() -> None:
+    whole = list(VideoBatches(["bow"] * 7, 2, 3, lambda: (5, 0)))
+    for done in range(5):
+        assert list(VideoBatches(["bow"] * 7, 2, 3, lambda done=done: (5, done))) == whole[done:]  # type: ignore[misc]

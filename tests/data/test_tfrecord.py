@@ -25,6 +25,7 @@ from tests.data.tfrecord_writer import (
     varint,
     write_records,
 )
+from tests.fuzzing import TIMES
 from tests.oracle import crc32c_oracle
 
 RECORDS = [b"one", b"", bytes(range(256)) * 3]
@@ -238,7 +239,7 @@ features = st.one_of(
     context=st.dictionaries(st.text(max_size=4), features, max_size=3),
     lists=st.dictionaries(st.text(max_size=4), st.lists(features, max_size=3), max_size=3),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100 * TIMES, deadline=None)
 def test_as_google_writes_it(tmp_path_factory: pytest.TempPathFactory, context: Any, lists: Any) -> None:
     example = protobuf_class()()
     for key, (kind, values) in context.items():
@@ -256,7 +257,7 @@ def test_as_google_writes_it(tmp_path_factory: pytest.TempPathFactory, context: 
 
 
 @given(data=st.binary(min_size=1, max_size=120))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 * TIMES, deadline=None)
 def test_random_files(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "random.tfrecord"
     path.write_bytes(data)
@@ -265,7 +266,7 @@ def test_random_files(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> 
 
 
 @given(data=st.binary(max_size=60), start=st.integers(0, len(EXAMPLE)))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300 * TIMES, deadline=None)
 def test_random_records(tmp_path_factory: pytest.TempPathFactory, data: bytes, start: int) -> None:
     """With right checksums, so that the protocol buffer is reached: well formed, or refused by name."""
     path = tmp_path_factory.getbasetemp() / "random.tfrecord"

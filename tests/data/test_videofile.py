@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lrprop.data import videofile
 from lrprop.data.videofile import VideoInfo, probe, read_chunks, read_video, write_video
 from lrprop.errors import InputError
+from tests.fuzzing import TIMES
 
 CODECS = {  # every container with a codec that people use in it
     "mp4": "libx264", "mov": "libx265", "mkv": "libx264", "avi": "mpeg4", "webm": "libvpx", "flv": "libx264",
@@ -377,7 +378,7 @@ def grouped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @given(steps=st.lists(st.integers(0, 59), min_size=1, max_size=6), far=st.integers(0, 20))
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30 * TIMES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_seeking_gives_the_frames_of_decoding_from_the_start(
     grouped: tuple[Path, np.ndarray], steps: list[int], far: int
 ) -> None:
@@ -446,14 +447,14 @@ def read_or_refuse(path: Path, data: bytes) -> None:
 
 
 @given(data=st.binary(max_size=300), share=st.floats(0, 1))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25 * TIMES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_random_bytes(sound: tuple[Path, bytes], data: bytes, share: float) -> None:
     path, content = sound
     read_or_refuse(path, content[: int(share * len(content))] + data)
 
 
 @given(bits=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=4))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25 * TIMES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_flipped_bits(sound: tuple[Path, bytes], bits: list[float]) -> None:
     path, content = sound
     data = bytearray(content)

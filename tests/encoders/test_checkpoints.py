@@ -20,6 +20,7 @@ from torchvision.models import resnet50
 
 from lrprop.encoders.checkpoints import load_weights
 from lrprop.errors import InputError
+from tests.fuzzing import TIMES
 
 State = dict[str, Tensor]
 NUMBERS = {"conv1": 0, "bn1": 1, "layer1": 4, "layer2": 5, "layer3": 6, "layer4": 7, "fc": 9}
@@ -243,7 +244,7 @@ def test_a_folder_and_nothing(network: nn.Module, tmp_path: Path) -> None:
         load_weights(network, tmp_path / "absent.pth")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60 * TIMES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 2**20), st.integers(1, 255)), max_size=3), st.binary(max_size=40))
 def test_flipped_bits_and_random_bytes(
     network: nn.Module, tmp_path: Path, flips: list[tuple[int, int]], start: bytes

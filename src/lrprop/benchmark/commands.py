@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -18,9 +16,10 @@ from lrprop.benchmark.grid import Cell, Grid, read_grid
 from lrprop.benchmark.pages import write_page
 from lrprop.benchmark.plan import Plan
 from lrprop.benchmark.results import Results
-from lrprop.benchmark.runner import Runner, alone
+from lrprop.benchmark.runner import Runner
 from lrprop.benchmark.table import Table
 from lrprop.errors import InputError
+from lrprop.processes import Processes, alone, ended_on_interrupt
 
 RESULTS = Path("docs/results")
 
@@ -56,8 +55,8 @@ def benchmark(
         raise InputError(f"jobs={jobs}: run at least 1 cell at a time.")
     spec = read_grid(grid)
     plan, book = Plan(spec, experiments, root), Table(table or RESULTS / f"{spec.name}.csv")
-    with alone(runs / spec.name) as lock:
-        runner = Runner(plan, runs / spec.name, lock)
+    with alone(runs / spec.name, "give another --runs and --table") as lock:
+        runner = Runner(plan, runs / spec.name, Processes(lock))
         failed = _fill(book, runner, jobs)
     if any(book.configs().get(cell) == config for cell, config in plan.configs.items()):
         _render(spec, plan, book)
@@ -97,7 +96,7 @@ def _fill(book: Table, runner: Runner, jobs: int) -> list[Cell]:
     failed: list[Cell] = []
     runner.plan.prepare_data({cell.action for cell in missing})
     _say(f"{book.file}: {len(configs) - len(missing)} of {len(configs)} cells are there; {jobs} at a time")
-    with ThreadPoolExecutor(jobs) as pool, _ended_on_interrupt(runner):
+    with ThreadPoolExecutor(jobs) as pool, _told_how_to_go_on(), ended_on_interrupt(runner.processes):
         futures = {pool.submit(runner.run, cell): cell for cell in missing}
         for future in as_completed(futures):
             cell, outcome = futures.pop(future), future.result()
@@ -130,20 +129,12 @@ def time_left(seconds: dict[str, list[float]], actions: Sequence[str], jobs: int
 
 
 @contextmanager
-def _ended_on_interrupt(runner: Runner) -> Iterator[None]:
-    """Ends the processes of the cells when this one is told to end, and says how to go on."""
-    is_main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler) if is_main else None
+def _told_how_to_go_on() -> Iterator[None]:
     try:
         yield
-    except BaseException as error:
-        runner.stop()
-        if isinstance(error, KeyboardInterrupt):
-            _say("Stopped; what is finished is in the table, and the same command goes on from there")
+    except KeyboardInterrupt:
+        _say("Stopped; what is finished is in the table, and the same command goes on from there")
         raise
-    finally:
-        if is_main:
-            signal.signal(signal.SIGTERM, before)
 
 
 def _say(line: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lrprop.benchmark.grid import Cell
 from lrprop.benchmark.runner import Outcome
+from lrprop.whole_file import whole_file
 
 COLUMNS = ("method", "action", "seed", "row", "metric", "value", "config", "seconds", "peak_mib")
 
@@ -48,13 +49,10 @@ class Table:
         """Put in a cell, in place of an older one of the same name, beside whatever the file holds by now."""
         kept = [line for line in self.lines() if cell_of(line) != cell]
         lines = sorted([*kept, *_lines(cell, config, outcome)], key=lambda line: tuple(line.values())[:5])
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.file.with_suffix(".partial")
-        with unfinished.open("w", newline="") as stream:
+        with whole_file(self.file) as unfinished, unfinished.open("w", newline="") as stream:
             writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(lines)
-        unfinished.replace(self.file)
 
 
 def cell_of(line: dict[str, str]) -> Cell:

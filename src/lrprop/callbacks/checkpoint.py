@@ -7,6 +7,8 @@ from typing import Any
 
 from lightning.fabric.plugins import TorchCheckpointIO
 
+from lrprop.whole_file import whole_file
+
 
 class WholeCheckpoints(TorchCheckpointIO):
     """Writes a checkpoint beside its place and then renames it.
@@ -17,6 +19,5 @@ class WholeCheckpoints(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """A checkpoint replaces the one that is there only once it is complete."""
-        unfinished = Path(path).with_suffix(".partial")
-        super().save_checkpoint(checkpoint, unfinished, storage_options)
-        unfinished.replace(path)
+        with whole_file(Path(path)) as unfinished:
+            super().save_checkpoint(checkpoint, unfinished, storage_options)

@@ -15,6 +15,7 @@ from lrprop.callbacks.distributed import processes_of
 from lrprop.data import AlignmentDataModule
 from lrprop.data.datasets import WholeVideos
 from lrprop.data.video import Split, Video
+from lrprop.errors import InputError
 from lrprop.metrics import evaluate
 from lrprop.metrics.processes import ALONE, Processes
 
@@ -41,10 +42,17 @@ class Evaluation(pl.Callback):
     Args:
         stride: frame stride of Kendall's tau and AP@K; beside 1 the paper's field uses 2 for Penn Action, 5 for
             Pouring.
+        max_pairs: pairs of videos that tau, DTW accuracy and canonical error are computed of; of more, so many are
+            drawn. The default is every pair of 200 videos.
+
+    Raises:
+        InputError: max_pairs < 1.
     """
 
-    def __init__(self, stride: int = 1) -> None:
-        self.stride = stride
+    def __init__(self, stride: int = 1, max_pairs: int = 20_000) -> None:
+        if max_pairs < 1:
+            raise InputError(f"evaluation.max_pairs={max_pairs}: give at least 1 pair of videos.")
+        self.stride, self.max_pairs = stride, max_pairs
         self.processes = ALONE
         self._told: set[str] = set()
         self._sets: list[tuple[str, WholeVideos]] = []
@@ -60,7 +68,7 @@ class Evaluation(pl.Callback):
             split: "val" or "tune".
 
         Returns:
-            The metrics by name. Of several actions each is evaluated alone: its metrics stand under "<action>/<name>",
+            The metrics by name. Of several actions each is evaluated alone: its metrics stand under `<action>/<name>`,
             and their mean, over the actions where it is defined, under the name.
         """
         actions = sorted({video.action for video in embedded[split]})
@@ -80,8 +88,14 @@ class Evaluation(pl.Callback):
     def _evaluate(self, train: list[EmbeddedVideo], held_out: list[EmbeddedVideo], **options: Any) -> Metrics:
         with warnings.catch_warnings(record=True) as notices:
             warnings.simplefilter("always")
-            options |= {"tau_stride": self.stride, "ap_stride": self.stride, "processes": self.processes}
-            metrics = evaluate(train, held_out, **options)
+            options |= {"tau_stride": self.stride, "ap_stride": self.stride, "max_pairs": self.max_pairs}
+            metrics = evaluate(train, held_out, processes=self.processes, **options)
+        if (tau := metrics.get("kendalls_tau_error")) is not None:
+            accuracy = metrics.get("dtw_accuracy_error") or math.nan
+            errors = f"tau {100 * tau:.2f}, DTW accuracy {100 * accuracy:.2f} points"
+            logger.info(
+                f"{self.max_pairs} drawn pairs of {len(held_out)} videos stand for all; standard errors: {errors}"
+            )
         for notice in {str(notice.message) for notice in notices} - self._told:
             logger.warning(notice)
             self._told.add(notice)

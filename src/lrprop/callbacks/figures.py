@@ -1,4 +1,4 @@
-"""Draws how the trained model aligns two val videos."""
+"""Draws how the trained model aligns two val videos, and which phases it confuses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import torch
 from lrprop.alignment import dtw, pairwise_distances
 from lrprop.batch import EmbeddedVideo
 from lrprop.data import AlignmentDataModule, Video
+from lrprop.metrics.functional import phase_confusion
 from lrprop.viz import Clip, draw_alignment, draw_poses, write_alignment_video
+from lrprop.viz.confusion import draw_confusion
 
 
 def draw_val_pair(datamodule: AlignmentDataModule, embedded: list[EmbeddedVideo], folder: Path) -> None:
@@ -39,6 +41,28 @@ def draw_val_pair(datamodule: AlignmentDataModule, embedded: list[EmbeddedVideo]
         title += f", {agreement:.0%} of the path within one phase"
     draw_alignment(first, second, cost[0].numpy(), path, folder / "alignment.png", title=title)
     write_alignment_video(first, second, path, folder / "alignment.mp4")
+
+
+def draw_val_confusion(embedded: dict[str, list[EmbeddedVideo]], folder: Path) -> None:
+    """Writes `confusion.png`: what a classifier of all training videos takes the phases of the val videos for.
+
+    Args:
+        embedded: the evaluated sets, of which "train" and "val" are read; without labels nothing is written.
+        folder: the run directory.
+    """
+    actions = sorted({video.action for video in embedded["val"]})
+    sides = {action: (*_labelled(embedded["train"], action), *_labelled(embedded["val"], action)) for action in actions}
+    counts = {action: confusion for action in actions if (confusion := phase_confusion(*sides[action])) is not None}
+    if counts:
+        draw_confusion(counts).savefig(folder / "confusion.png")
+
+
+def _labelled(videos: list[EmbeddedVideo], action: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The embeddings and the phases of the videos of an action that have phases."""
+    found = [
+        (video.embeddings, video.labels) for video in videos if video.action == action and video.labels is not None
+    ]
+    return [embeddings for embeddings, _ in found], [labels for _, labels in found]
 
 
 def _clip(video: Video) -> Clip:

@@ -11,6 +11,8 @@ import lightning.pytorch as pl
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from lrprop.whole_file import whole_file
+
 
 class HistoryLogger(Logger):
     """Writes `metrics.csv` into the run directory and, when a run resumes, keeps what it holds.
@@ -52,13 +54,10 @@ class HistoryLogger(Logger):
         """Replaces the file by one with every row so far."""
         if not self.rows:
             return
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.file.with_suffix(".partial")
-        with unfinished.open("w", newline="") as stream:
+        with whole_file(self.file) as unfinished, unfinished.open("w", newline="") as stream:
             writer = csv.DictWriter(stream, sorted(set().union(*self.rows)), lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows)
-        unfinished.replace(self.file)
 
 
 class LogEpoch(pl.Callback):

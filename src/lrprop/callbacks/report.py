@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lrprop.callbacks.evaluation import Metrics
+from lrprop.whole_file import whole_file
 
 # How a row is called in the table, in the order of the rows.
 ROWS = {
@@ -48,10 +49,8 @@ class Report:
     def add(self, **rows: Metrics) -> None:
         """Adds rows by name and writes all of them."""
         self.rows |= rows
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.file.with_suffix(".partial")
-        unfinished.write_text(json.dumps(self.rows, indent=2) + "\n")
-        unfinished.replace(self.file)
+        with whole_file(self.file) as unfinished:
+            unfinished.write_text(json.dumps(self.rows, indent=2) + "\n")
 
 
 def keep_skipped(problems: Iterable[str], folder: Path) -> list[str]:
@@ -65,7 +64,7 @@ def keep_skipped(problems: Iterable[str], folder: Path) -> list[str]:
 
 
 def show_skipped(problems: Collection[str]) -> None:
-    """Says how many videos were skipped, and which, where each problem is "<file>: <what is wrong>"."""
+    """Says how many videos were skipped, and which, where each problem is `<file>: <what is wrong>`."""
     if problems:
         videos = "1 unreadable video" if len(problems) == 1 else f"{len(problems)} unreadable videos"
         names = ", ".join(problem.partition(": ")[0] for problem in problems)

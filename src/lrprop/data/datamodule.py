@@ -197,14 +197,8 @@ class AlignmentDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> ViewsLoader:
         """Batches of 2P views."""
         videos = self.split("train")
-        # Without a trainer, as in a notebook, there is only the first epoch.
-        batches = VideoBatches(
-            [video.action for video in videos],
-            self.videos_per_batch,
-            self.seed,
-            lambda: self.trainer.current_epoch if self.trainer else 0,
-            *self._place,
-        )
+        actions = [video.action for video in videos]
+        batches = VideoBatches(actions, self.videos_per_batch, self.seed, self._progress, *self._place)
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type != "cpu"
         return ViewsLoader(
             TrainingViews(videos, self.inputs, self.sampling, self.seed, self.skipped, decoded_only=on_gpu),
@@ -241,6 +235,12 @@ class AlignmentDataModule(pl.LightningDataModule):
         rank, processes = self._place
         mine = longest_first([video.n for video in videos.videos], rank, processes)
         return ViewsLoader(videos, processes > 1, sampler=mine, collate_fn=join_loaded, num_workers=self.workers)
+
+    def _progress(self) -> tuple[int, int]:
+        """The epoch, and how many of its batches are done; without a trainer, as in a notebook, it is the first one."""
+        if self.trainer is None:
+            return 0, 0
+        return self.trainer.current_epoch, self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
 
     @property
     def _place(self) -> tuple[int, int]:

@@ -187,7 +187,8 @@ class ViewsLoader(DataLoader[Views]):
             InputError: a video cannot be read and is not to be skipped, or too few can be read.
         """
         judged = _judged(super().__iter__(), self.dataset.skipped)
-        return judged if self.shared else _at_least_one(judged)
+        # Nothing is drawn before the first batch is asked for: Lightning makes iterators before it knows the epoch.
+        yield from judged if self.shared else _at_least_one(judged)
 
 
 def _judged(batches: Iterable[Loaded], skipped: Skipped | None) -> Iterator[Views]:

@@ -64,7 +64,7 @@ class VideoBatches(Sampler[list[tuple[int, int]]]):
         actions: what each video shows.
         videos_per_batch: P; no action may have fewer videos.
         seed: seed of the order.
-        epoch: tells the current epoch.
+        progress: tells the current epoch, and how many of its batches were done before it was interrupted.
         rank: which process this is.
         processes: how many there are.
     """
@@ -74,11 +74,11 @@ class VideoBatches(Sampler[list[tuple[int, int]]]):
         actions: Sequence[str],
         videos_per_batch: int,
         seed: int,
-        epoch: Callable[[], int],
+        progress: Callable[[], tuple[int, int]],
         rank: int = 0,
         processes: int = 1,
     ) -> None:
-        self.actions, self.seed, self.epoch = np.array(actions), seed, epoch
+        self.actions, self.seed, self.progress = np.array(actions), seed, progress
         self.mine = slice(rank * videos_per_batch, (rank + 1) * videos_per_batch)
         self.videos_per_group = processes * videos_per_batch
 
@@ -89,11 +89,11 @@ class VideoBatches(Sampler[list[tuple[int, int]]]):
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         """This process's part of the groups of the current epoch, in the order of their first videos."""
-        epoch = self.epoch()
+        epoch, done = self.progress()
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.actions))
         of_each_action = (order[self.actions[order] == action] for action in np.unique(self.actions))
         groups = np.concatenate([self._groups(videos) for videos in of_each_action])
-        for group in groups[np.argsort(np.argsort(order)[groups[:, 0]])].tolist():
+        for group in groups[np.argsort(np.argsort(order)[groups[:, 0]])].tolist()[done:]:
             yield [(epoch, video) for video in group[self.mine]]
 
     def _groups(self, videos: np.ndarray) -> np.ndarray:

@@ -12,10 +12,11 @@ import numpy as np
 from lrprop.batch import EmbeddedVideo
 from lrprop.metrics.functional import phase_classification, phase_progression
 from lrprop.metrics.functional.alignment import PathScores
-from lrprop.metrics.functional.distances import read_distances
+from lrprop.metrics.functional.distances import Reader, read_distances
 from lrprop.metrics.functional.inputs import as_embeddings
 from lrprop.metrics.functional.order import NeighbourOrder
 from lrprop.metrics.functional.retrieval import NearestFrames
+from lrprop.metrics.functional.some_pairs import SomePairs, standard_error
 from lrprop.metrics.processes import ALONE, Processes
 
 
@@ -27,6 +28,7 @@ def evaluate(
     ap_stride: int = 1,
     fractions: Sequence[float] = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0),
     ks: Sequence[int] = (1, 5, 10, 15, 20, 25, 30),
+    max_pairs: int | None = None,
     processes: Processes = ALONE,
 ) -> dict[str, float | None]:
     """All metrics, by name; the order in which the videos are given plays no part.
@@ -41,6 +43,8 @@ def evaluate(
         ap_stride: of AP@K; likewise.
         fractions: parts of the labelled training videos, in id order, that the classifier is trained on.
         ks: the K of AP@K.
+        max_pairs: of so many pairs of videos at most are tau, dtw_accuracy and canonical_error computed; of more, that
+            many are drawn, always the same ones. None: of all.
         processes: those that share the work; each has all the videos, and gets the very values of one alone.
 
     Returns:
@@ -48,28 +52,29 @@ def evaluate(
         training videos), `ap@K`, `dtw_accuracy` and `dtw_accuracy_open` (with both ends open: all of one video is
         aligned to the part of another that suits it best), None where not defined; the number of pairs of videos
         without a tau under `kendalls_tau_undefined`; and `canonical_error` only where a val video has its canonical
-        time.
+        time. Where pairs were drawn, `kendalls_tau_error` and `dtw_accuracy_error` are the standard errors of the two
+        against the values of all pairs.
 
     Raises:
-        ValueError: an id that occurs twice, embeddings that are not finite (names the video), a bad option.
+        ValueError: an id that occurs twice, embeddings that are not finite (names the video), a bad option, or
+            max_pairs < 1.
     """
+    if max_pairs is not None and max_pairs < 1:
+        raise ValueError(f"max_pairs = {max_pairs}; expected at least 1, or None for all pairs")
     train, val = _in_id_order(train, "train"), _in_id_order(val, "val")
     labelled_train, labelled_val = ([video for video in side if _has_labels(video)] for side in (train, val))
     _warn_of_missing_labels(train, val)
     sides = (*_columns(labelled_train), *_columns(labelled_val))
     accuracies = _phase_classification(sides, fractions, processes)
-    (tau, undefined), precisions, fixed, open_ends = _distance_metrics(val, tau_stride, ap_stride, ks, processes)
+    orders, others = _distance_metrics(val, (tau_stride, ap_stride), ks, max_pairs, processes)
     values = {
-        "kendalls_tau": tau,
-        "kendalls_tau_undefined": float(undefined),
+        **orders,
         "phase_progression": phase_progression(*sides),
         **{f"phase_classification@{round(100 * part, 6):g}": value for part, value in accuracies.items()},
-        **{f"ap@{k}": value for k, value in precisions.items()},
-        "dtw_accuracy": fixed[0],
-        "dtw_accuracy_open": open_ends[0],
+        **others,
     }
-    if any(video.truth is not None for video in val):
-        values["canonical_error"] = fixed[1]
+    if all(video.truth is None for video in val):
+        del values["canonical_error"]
     return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 
@@ -107,18 +112,35 @@ def _phase_classification(
 
 
 def _distance_metrics(
-    videos: Sequence[EmbeddedVideo], tau_stride: int, ap_stride: int, ks: Sequence[int], processes: Processes
-) -> tuple[tuple[float, int], dict[int, float], tuple[float, float], tuple[float, float]]:
-    """Kendall's tau, AP@K, path scores with fixed and with open ends, for which every distance is computed once."""
+    videos: Sequence[EmbeddedVideo],
+    strides: tuple[int, int],
+    ks: Sequence[int],
+    max_pairs: int | None,
+    processes: Processes,
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Kendall's tau; AP@K and path scores with fixed and with open ends; every distance is computed once for all."""
     columns, labels = _columns(videos)
     truths = [np.full(len(v.embeddings), np.nan) if v.truth is None else v.truth for v in videos]
     embeddings = as_embeddings(columns)
-    order = NeighbourOrder(embeddings, tau_stride)
-    nearest = NearestFrames(embeddings, labels, ks, ap_stride)
+    order, nearest = NeighbourOrder(embeddings, strides[0]), NearestFrames(embeddings, labels, ks, strides[1])
     fixed = PathScores(embeddings, labels, truths)
     open_ends = PathScores(embeddings, labels, truths, open_begin=True, open_end=True)
-    read_distances(embeddings, [order, nearest, fixed, open_ends], processes)
-    return order.result(), nearest.result(), fixed.result(), open_ends.result()
+    of_pairs: list[Reader] = [order, fixed, open_ends]
+    pairs = len(videos) * (len(videos) - 1) // 2
+    is_drawn = max_pairs is not None and max_pairs < pairs
+    if is_drawn:
+        of_pairs = [SomePairs(reader, len(videos), max_pairs or 0) for reader in of_pairs]
+    read_distances(embeddings, [nearest, *of_pairs], processes)
+    tau, undefined = order.result()
+    accuracy, error = fixed.result()
+    orders = {"kendalls_tau": tau, "kendalls_tau_undefined": float(undefined)}
+    others = {f"ap@{k}": value for k, value in nearest.result().items()}
+    others |= {"dtw_accuracy": accuracy, "dtw_accuracy_open": open_ends.result()[0], "canonical_error": error}
+    if is_drawn:
+        orders["kendalls_tau_undefined"] -= 2.0 * (pairs - (max_pairs or 0))
+        orders["kendalls_tau_error"] = standard_error(order.taus)
+        others["dtw_accuracy_error"] = standard_error(fixed.accuracies)
+    return orders, others
 
 
 def _warn_of_missing_labels(train: Sequence[EmbeddedVideo], val: Sequence[EmbeddedVideo]) -> None:

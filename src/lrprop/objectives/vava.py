@@ -46,7 +46,7 @@ class VAVA(nn.Module):
     neighbours, both ways (optimality); I(T) mixes two inverse difference moments alike. A virtual frame before the
     first of either video, at cost zeta from all frames, takes the mass of frames that have no match.
 
-    The loss is <T, D> + lambda_intra * intra + lambda_inter * inter, the mean over all pairs of views of different
+    The loss is `<T, D> + lambda_intra * intra + lambda_inter * inter`, the mean over all pairs of views of different
     videos. "intra" is the mean over both videos and their pairs of frames of D / (1 + gap^2) inside a window of frames
     and max(0, margin - D) outside. "inter" is the cross-entropy that tells the worst match of each frame from its
     best, by the plan: softplus((best - worst) / temperature).
@@ -54,7 +54,7 @@ class VAVA(nn.Module):
     The formulas of the paper at hand are incomplete, so this is a reading, with the defaults of the authors' code.
     Where it departs from that code: distances are sums over coordinates everywhere, there sometimes means; the nearest
     neighbours count both ways, there one way; best and worst are the plan's, there those of kernel times cost; and
-    <T, D> has weight 1, while there it is divided by about (n m)^2, which leaves it next to no weight.
+    `<T, D>` has weight 1, while there it is divided by about (n m)^2, which leaves it next to no weight.
 
     Args:
         lambda_structure: lambda_1, weight of the inverse difference moment; scaled by n + m.

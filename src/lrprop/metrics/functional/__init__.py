@@ -7,7 +7,7 @@ defined (a single video, no labelled frame, one class only) its value is nan.
 
 from lrprop.metrics.functional.alignment import alignment_scores, canonical_error, dtw_accuracy
 from lrprop.metrics.functional.order import kendalls_tau
-from lrprop.metrics.functional.phases import phase_classification, phase_progression
+from lrprop.metrics.functional.phases import phase_classification, phase_confusion, phase_progression
 from lrprop.metrics.functional.retrieval import average_precision_at_k
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "dtw_accuracy",
     "kendalls_tau",
     "phase_classification",
+    "phase_confusion",
     "phase_progression",
 ]

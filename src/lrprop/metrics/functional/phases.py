@@ -50,6 +50,36 @@ def phase_classification(
     }
 
 
+def phase_confusion(
+    train_embeddings: Sequence[ArrayLike],
+    train_labels: Sequence[ArrayLike],
+    embeddings: Sequence[ArrayLike],
+    labels: Sequence[ArrayLike],
+) -> np.ndarray | None:
+    """What the classifier of `phase_classification`, trained on all training videos, takes each phase for.
+
+    Args:
+        train_embeddings: one (n_i, D) array a training video.
+        train_labels: one (n_i,) integer array a training video; frames with -1 are not trained on.
+        embeddings: one (n_i, D) array a video to judge.
+        labels: one (n_i,) integer array a video to judge; frames with -1 are not judged.
+
+    Returns:
+        (K, K) int64, how many frames of phase i are taken for phase j; K is one more than the largest label. None
+        where the training frames show fewer than two phases or no frame is judged.
+
+    Raises:
+        ValueError: arrays that do not fit each other.
+    """
+    train = _pooled(*_checked(train_embeddings, train_labels, "train_"))
+    frames, phases = _pooled(*_checked(embeddings, labels))
+    if len(np.unique(train[1])) < 2 or not len(phases):
+        return None
+    counts = np.zeros((1 + max(train[1].max(), phases.max()),) * 2, dtype=np.int64)
+    np.add.at(counts, (phases, SVC().fit(*train).predict(frames)), 1)
+    return counts
+
+
 def phase_progression(
     train_embeddings: Sequence[ArrayLike],
     train_labels: Sequence[ArrayLike],

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lrprop.batch import Views
+from lrprop.cli import _is_out_of_memory, main
+from lrprop.data import AlignmentDataModule
+from lrprop.encoders import Encoder
+from lrprop.errors import InputError
+from lrprop.module import AlignmentModule
+from tests.encoders.test_encoder import SMALL
+
+
+class NaNInTheSecondStep(nn.Module):
+    """An objective of two terms, one of which is lost once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, z: Tensor, views: Views, embeddings: Tensor | None = None) -> dict[str, Tensor]:
+        self.calls += 1
+        near, far = z.square().sum(), z.sum() * (torch.nan if self.calls == 2 else 1)
+        return {"loss": near + far, "near": near, "far": far}
+
+
+class Weights(pl.Callback):
+    """The sum of all weights after each step."""
+
+    def __init__(self) -> None:
+        self.sums: list[float] = []
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object) -> None:
+        self.sums.append(float(sum(parameter.detach().double().sum() for parameter in pl_module.parameters())))
+
+
+def fit(penn_folder: Path, tmp_path: Path, **options: str) -> tuple[AlignmentModule, Weights]:
+    torch.manual_seed(0)
+    data = AlignmentDataModule(penn_folder, "squat", num_frames=6)
+    module = AlignmentModule(Encoder("poses", **(SMALL | {"num_frames": 6})), NaNInTheSecondStep(), **options)  # type: ignore
+    weights = Weights()
+    options_of_trainer = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = pl.Trainer(
+        max_epochs=2,
+        callbacks=[weights],
+        limit_val_batches=0,
+        default_root_dir=tmp_path,
+        **options_of_trainer,  # type: ignore
+    )
+    trainer.fit(module, data)
+    return module, weights
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_step_term_and_videos(penn_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"step 1: far not finite, on the videos 000\d, 000\d; lower model\.learning_rate"
+    ):
+        fit(penn_folder, tmp_path)
+
+
+def test_such_a_step_can_be_left_out(penn_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "lrprop"):
+        module, weights = fit(penn_folder, tmp_path, on_nonfinite="skip")
+    assert module.steps_left_out == 1
+    first, second, third, _ = weights.sums
+    assert first == second != third
+    (told,) = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
+    assert told.startswith("left out step 1: far not finite, on the videos 000")
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes")])
+def test_out_of_memory_names_what_to_lower(
+    error: Exception,
+    penn_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("lrprop.cli.AlignmentCLI.__init__", fail)
+    assert main(["fit"]) == 2
+    assert "out of memory" in (said := capsys.readouterr().err)
+    assert all(knob in said for knob in ("data.num_frames", "data.videos_per_batch", "chunk", "evaluation.stride"))
+
+
+def test_other_errors_are_not_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _is_out_of_memory(torch.cuda.OutOfMemoryError())
+    assert not _is_out_of_memory(RuntimeError("shapes"))
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("shapes")
+
+    monkeypatch.setattr("lrprop.cli.AlignmentCLI.__init__", fail)
+    with pytest.raises(RuntimeError, match="shapes"):
+        main(["fit"])
