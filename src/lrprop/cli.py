@@ -368,6 +368,7 @@ def _silence() -> None:
     for library in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(library).setLevel(logging.WARNING)
     for remark in (
+        "LightningCLI's args parameter",
         "Experiment logs directory",
         "Checkpoint directory",
         ".*does not have many workers",
