@@ -52,7 +52,7 @@ def show_leaderboard(sweep: Sweep, trials: Sequence[Trial]) -> None:
     """Print the best runs, with the last words of the parameters' names."""
     names = _varying(sweep)
     table = Table("run", "state", title=escape(sweep.name), caption=f"{escape(sweep.metric)}: {sweep.goal}")
-    for heading in (sweep.metric.removeprefix("tune/"), *(name.split(".")[-1] for name in names)):
+    for heading in (sweep.metric.removeprefix("tune/").replace("/", "/\n"), *(name.split(".")[-1] for name in names)):
         table.add_column(escape(heading), justify="right", overflow="fold")
     for trial in ranked(trials, sweep.goal)[:_SHOWN]:
         best = trial.best(sweep.goal)

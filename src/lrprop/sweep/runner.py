@@ -57,7 +57,6 @@ class Runner:
         while (trial := self._next()) is not None and (ended := self._train(trial)) is not None:
             with self._guard:
                 self._judge(trial, ended)
-                self.trials.save()
                 _say(self._line(trial))
 
     def _next(self) -> Trial | None:
@@ -104,20 +103,22 @@ class Runner:
         trial.seconds, trial.history = ended.seconds, self._history(trial)[:end]
         if end is not None:
             trial.state = "stopped"
-        elif ended.status:
+        elif ended.status or not trial.history:
             trial.state, trial.history = "failed", []
-            if all(other.state in ("running", "failed") for other in self.trials.all):
-                self.trials.save()
-                raise InputError(f"run {trial.name} failed: {last_error(self.log(trial))} ({self.log(trial)})")
         else:
             trial.state = "finished"
-            if not trial.history:
-                trial.state = "failed"
-                self.trials.save()
-                raise InputError(
-                    f"run {trial.name} logged no {self.sweep.metric}: choose a metric of {self.folder / trial.name}"
-                    "/metrics.csv, and a data.tune_fraction above 0 in the command of the sweep."
-                )
+        self.trials.save()
+        if trial.state == "failed":
+            self._check_others_may_succeed(trial, ended.status)
+
+    def _check_others_may_succeed(self, failed: Trial, status: int) -> None:
+        if not status:
+            raise InputError(
+                f"run {failed.name} logged no {self.sweep.metric}: choose a metric of {self.folder / failed.name}"
+                "/metrics.csv, and a data.tune_fraction above 0 in the command of the sweep."
+            )
+        if all(trial.state in ("running", "failed") for trial in self.trials.all):
+            raise InputError(f"run {failed.name} failed: {last_error(self.log(failed))} ({self.log(failed)})")
 
     def _line(self, trial: Trial) -> str:
         """How a run ended, and what is left."""
