@@ -134,7 +134,7 @@ def killed_after(seconds: float, last: Path, arguments: list[str]) -> None:
     before = last.stat().st_mtime_ns if last.is_file() else None
     resume = [] if before is None else ["--resume"]
     command = [sys.executable, "-m", "lrprop", *arguments, *resume]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # as many threads as the whole run: sums round alike
     while process.poll() is None and (not last.is_file() or last.stat().st_mtime_ns == before):
         time.sleep(0.002)
     time.sleep(seconds)

@@ -69,6 +69,7 @@ def closing_record(run: Path) -> Any:
 
 
 def config_of(run: Path) -> dict[str, Any]:
+    closing_record(run)
     updates = [update for record in records(run) for update in record.run.config.update]
     updates += [update for record in records(run) for update in record.config.update]
     return {update.key or update.nested_key[0]: json.loads(update.value_json) for update in updates}
