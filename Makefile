@@ -45,7 +45,7 @@ COUNT ?= 5
 # The other variables that make was given go to every run.
 GIVEN = $(filter-out SWEEP=% COUNT=%,$(MAKEOVERRIDES))
 
-.PHONY: train benchmark sweep agent sweep-local notebooks test test-cudasim test-long setup lint clean help
+.PHONY: train benchmark sweep agent sweep-local notebooks docs test test-cudasim test-long setup lint clean help
 
 ifneq ($(filter train,$(MAKECMDGOALS)),)
 # Compared as whole words, before anything is installed.
@@ -74,6 +74,10 @@ sweep-local: setup ## try a sweep without Weights & Biases, going on where it wa
 
 notebooks: setup ## execute the notebooks, and write them with their pictures into runs/notebooks
 	@$(BIN)/python notebooks/execute.py
+
+docs: setup ## build the documentation into site/, without any network, and say where it lies
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict  # with --quiet no warning would count
+	@echo "In site/: open $(CURDIR)/site/index.html, or, with the search, run $(BIN)/mkdocs serve"
 
 test: setup .sweeps/installed ## lint, type-check and run all tests
 	$(BIN)/ruff check .

@@ -309,6 +309,12 @@ def test_the_program_of_the_sweep_page_reads_a_leaderboard(
     assert (tmp_path / "importance.png").is_file()
 
 
+def test_the_sweep_page_names_every_sweep() -> None:
+    text = (DOCS / "howto/sweep.md").read_text(encoding="utf-8")
+    for file in (ROOT / "experiments/sweeps").glob("*.yaml"):
+        assert f"| `{file.stem}` |" in text
+
+
 @needs_make
 def test_the_sweep_of_the_sweep_page_trains(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (block,) = [block for block in blocks_of("docs/howto/sweep.md") if block.title]

@@ -128,7 +128,8 @@ def test_a_damaged_annotation_is_named(tmp_path: Path, share: float) -> None:
     [
         (np.zeros(0, np.int64), r"shape \(0,\), not one a frame"),
         (np.zeros((N, 1), np.int64), r"shape \(6, 1\)"),
-        (np.zeros(N), "integers >= 0.*float64"),
+        (np.zeros(N), "integers, not float64"),
+        (np.array([b"down"] * N), r"integers, not \|S4"),
         (np.full(N, -2), "integers >= 0.*-2"),
         (np.array([None] * N), "cannot be read as an array"),
     ],

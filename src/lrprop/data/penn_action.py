@@ -214,6 +214,8 @@ def _labels(files: list[Path], id: str, action: str) -> np.ndarray | None:
         raise InputError(f"{path}: cannot be read as an array ({error}); fetch the labels again") from error
     if labels.ndim != 1 or labels.size == 0:
         raise InputError(f"{path}: has labels of shape {labels.shape}, not one a frame; fetch them again")
-    if not np.issubdtype(labels.dtype, np.integer) or labels.min() < -1:
-        raise InputError(f"{path}: phases must be integers >= 0, -1 for none; found {labels.dtype}, {labels.min()}")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise InputError(f"{path}: phases must be integers, not {labels.dtype}; fetch them again")
+    if labels.min() < -1:
+        raise InputError(f"{path}: phases must be integers >= 0, -1 for none; found {labels.min()}")
     return labels.astype(np.int64)
