@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -33,7 +34,8 @@ def execute(notebook: Path, out: Path) -> Path:
     kernel = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=specs)
     place = {"metadata": {"path": str(notebook.parent)}}
     quiet = ["--log-level=ERROR"]
-    NotebookClient(content, km=kernel, timeout=TIMEOUT, resources=place, extra_arguments=quiet).execute()
+    client = NotebookClient(content, km=kernel, timeout=TIMEOUT, resources=place, extra_arguments=quiet)
+    client.execute(env=os.environ | {"OMP_NUM_THREADS": "1"})  # models this small are slower on more threads
     out.mkdir(parents=True, exist_ok=True)
     nbformat.write(content, out / notebook.name)
     return out / notebook.name
