@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from lrprop.callbacks import keep_skipped, show_skipped, show_table
-from lrprop.callbacks.report import COLUMNS, ROWS
+from lrprop.callbacks.report import COLUMNS
+from lrprop.viz.plots import ROWS
 
 
 def test_every_metric_of_both_protocols_fits_a_plain_terminal(

@@ -9,9 +9,8 @@ import pytest
 
 from lrprop.metrics import evaluate
 from lrprop.metrics.functional import dtw_accuracy, kendalls_tau
-from lrprop.metrics.functional.some_pairs import SomePairs, standard_error
+from lrprop.metrics.functional.some_pairs import draw_pairs, standard_error
 from tests.metrics.embedded_samples import perfect_samples, random_samples
-from tests.metrics.test_distances import Collector
 from tests.metrics.test_processes import by_processes
 
 DRAWN = ("kendalls_tau", "dtw_accuracy", "dtw_accuracy_open", "canonical_error")
@@ -21,7 +20,7 @@ def test_only_the_chosen_pairs_count() -> None:
     """The means are those of the pairs that were drawn, each evaluated alone."""
     samples = random_samples(0, 8, missing=0)
     found = evaluate(samples.videos(), samples.videos(), max_pairs=11)
-    chosen = np.argwhere(SomePairs(Collector([np.ones(1, bool)] * 8), 8, 11).chosen).tolist()
+    chosen = np.argwhere(draw_pairs(8, 11)).tolist()
     assert len(chosen) == 11
     assert all(first < second for first, second in chosen)
     taus = [kendalls_tau([samples.embeddings[video] for video in pair], return_undefined=True) for pair in chosen]
@@ -46,14 +45,13 @@ def test_what_needs_all_pairs_has_them_and_enough_is_all() -> None:
 
 def test_the_standard_error_is_that_of_many_draws() -> None:
     videos = random_samples(3, 12, missing=0)
-    reader = Collector([np.ones(1, bool)] * 12)
     taus = np.full((12, 12), np.nan)
     for first, second in combinations(range(12), 2):
         pair = [videos.embeddings[first], videos.embeddings[second]]
         taus[first, second] = taus[second, first] = dtw_accuracy(pair, [videos.labels[first], videos.labels[second]])
     means, errors = [], []
     for seed in range(400):
-        chosen = SomePairs(reader, 12, 20, seed).chosen
+        chosen = draw_pairs(12, 20, seed)
         drawn = np.where(chosen | chosen.T, taus, np.nan)
         means.append(np.nanmean(drawn))
         errors.append(standard_error(drawn))

@@ -11,16 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from lrprop.callbacks.evaluation import Metrics
+from lrprop.viz.plots import ROWS
 from lrprop.whole_file import whole_file
 
-# How a row is called in the table, in the order of the rows.
-ROWS = {
-    "final": "trained",
-    "untrained": "untrained",
-    "raw_window": "raw + time",
-    "raw": "raw input",
-    "time_only": "time only",
-}
 # All columns together fit the 80 characters of a plain terminal.
 COLUMNS = {
     "phase_classification@100": "phase\nclass.",

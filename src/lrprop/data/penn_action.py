@@ -15,18 +15,16 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from lrprop.data.frames import probe_frames
 from lrprop.data.matlab import read_mat
 from lrprop.data.problems import Problems, noted
+from lrprop.data.progress import tracked
 from lrprop.data.video import Split, Video
 from lrprop.errors import InputError
 
@@ -47,7 +45,6 @@ FPS = 30.0
 
 _JOINTS = 13
 
-T = TypeVar("T")
 
 _log = logging.getLogger("lrprop")
 
@@ -79,7 +76,7 @@ def read_penn_action(root: Path, action: str, images: bool = False, problems: Pr
     chosen = _of_action(root, action, problems)
     phases = _phase_files(root)
     videos = []
-    for path, shown in _with_progress(chosen, "Counting frames" if images else "Reading poses"):
+    for path, shown in tracked(chosen, "Counting frames" if images else "Reading poses"):
         with noted(problems):
             videos.append(_video(root, path, shown, phases.get(path.stem, []), images))
     return _with_labels_that_fit(root, videos)
@@ -119,7 +116,7 @@ def _of_action(root: Path, action: str, problems: Problems | None) -> list[tuple
     files = sorted((root / "labels").glob("*.mat"))
     wanted = ACTIONS if action == ALL else (action,)
     chosen = []
-    for path in _with_progress(files, "Scanning Penn Action"):
+    for path in tracked(files, "Scanning Penn Action"):
         with noted(problems):
             shown = _load(path, "action")["action"]
             if shown in wanted:
@@ -127,10 +124,6 @@ def _of_action(root: Path, action: str, problems: Problems | None) -> list[tuple
     if not chosen:
         raise InputError(f"{root}: none of its {len(files)} annotations is of action {action!r}; choose another action")
     return chosen
-
-
-def _with_progress(items: Sequence[T], doing: str) -> Iterable[T]:
-    return track(items, doing, console=Console(stderr=True), transient=True, disable=len(items) <= 50)
 
 
 def _phase_files(root: Path) -> dict[str, list[Path]]:

@@ -16,7 +16,7 @@ from lrprop.metrics.functional.distances import Reader, read_distances
 from lrprop.metrics.functional.inputs import as_embeddings
 from lrprop.metrics.functional.order import NeighbourOrder
 from lrprop.metrics.functional.retrieval import NearestFrames
-from lrprop.metrics.functional.some_pairs import SomePairs, standard_error
+from lrprop.metrics.functional.some_pairs import SomePairs, draw_pairs, standard_error
 from lrprop.metrics.processes import ALONE, Processes
 
 
@@ -129,7 +129,8 @@ def _distance_metrics(
     pairs = len(videos) * (len(videos) - 1) // 2
     is_drawn = max_pairs is not None and max_pairs < pairs
     if is_drawn:
-        of_pairs = [SomePairs(reader, len(videos), max_pairs or 0) for reader in of_pairs]
+        chosen = draw_pairs(len(videos), max_pairs or 0)
+        of_pairs = [SomePairs(reader, chosen) for reader in of_pairs]
     read_distances(embeddings, [nearest, *of_pairs], processes)
     tau, undefined = order.result()
     accuracy, error = fixed.result()

@@ -14,6 +14,7 @@ from rich.table import Table
 from lrprop.sweep.space import Choice
 from lrprop.sweep.spec import Sweep
 from lrprop.sweep.trials import Trial
+from lrprop.whole_file import whole_file
 
 _SHOWN = 10
 
@@ -37,15 +38,13 @@ def write_leaderboard(sweep: Sweep, trials: Sequence[Trial], file: Path) -> None
         file: the CSV file, which is replaced as a whole.
     """
     names = _varying(sweep)
-    unfinished = file.with_suffix(".partial")
-    with unfinished.open("w", newline="") as stream:
+    with whole_file(file) as unfinished, unfinished.open("w", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["run", "state", sweep.metric, *names])
         for trial in ranked(trials, sweep.goal):
             best = trial.best(sweep.goal)
             value = "" if best is None else f"{best:.6f}"
             writer.writerow([trial.name, trial.state, value, *(trial.parameters[name] for name in names)])
-    unfinished.replace(file)
 
 
 def show_leaderboard(sweep: Sweep, trials: Sequence[Trial]) -> None:

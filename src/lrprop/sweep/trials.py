@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lrprop.errors import InputError
+from lrprop.whole_file import whole_file
 
 State = Literal["running", "finished", "stopped", "failed"]
 
@@ -72,10 +73,9 @@ class Trials:
 
     def save(self) -> None:
         """Writes all runs."""
-        unfinished = self.file.with_suffix(".partial")
         text = json.dumps({"sweep": self._begun_with, "runs": [asdict(trial) for trial in self.all]}, indent=1)
-        unfinished.write_text(text + "\n")
-        unfinished.replace(self.file)
+        with whole_file(self.file) as unfinished:
+            unfinished.write_text(text + "\n")
 
 
 def read_history(run: Path, metric: str) -> list[float]:

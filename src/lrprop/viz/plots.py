@@ -30,6 +30,7 @@ NAMES = {
     "train/ppp": "propagated-prior term",
     "train/soft_dtw": "SoftDTW term",
 }
+# How a row of a run is called in tables and plots, in the order of the rows.
 ROWS = {
     "final": "trained",
     "untrained": "untrained",

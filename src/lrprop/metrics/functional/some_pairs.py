@@ -9,23 +9,26 @@ import numpy as np
 from lrprop.metrics.functional.distances import Reader, Tile, video_bounds
 
 
+def draw_pairs(videos: int, count: int, seed: int = 0) -> np.ndarray:
+    """Some of the V (V - 1) / 2 pairs of V videos, drawn without replacement, as `SomePairs` takes them."""
+    pairs = np.stack(np.triu_indices(videos, 1))
+    drawn = np.random.default_rng(seed).choice(pairs.shape[1], count, replace=False)
+    chosen = np.zeros((videos, videos), dtype=bool)
+    chosen[tuple(pairs[:, drawn])] = True
+    return chosen
+
+
 class SomePairs:
-    """Shows a reader only some pairs of videos, drawn without replacement.
+    """Shows a reader only some pairs of videos.
 
     Args:
         reader: would read all pairs.
-        videos: V, their number.
-        count: how many pairs are drawn, of the V (V - 1) / 2.
-        seed: seed of the draw.
+        chosen: (V, V) bool, true at (first, second) of a pair that is shown, first < second.
     """
 
-    def __init__(self, reader: Reader, videos: int, count: int, seed: int = 0) -> None:
+    def __init__(self, reader: Reader, chosen: np.ndarray) -> None:
         self.reader, self.used, self.precision = reader, reader.used, reader.precision
-        self.bounds = video_bounds(reader.used)
-        pairs = np.stack(np.triu_indices(videos, 1))
-        drawn = np.random.default_rng(seed).choice(pairs.shape[1], count, replace=False)
-        self.chosen = np.zeros((videos, videos), dtype=bool)
-        self.chosen[tuple(pairs[:, drawn])] = True
+        self.bounds, self.chosen = video_bounds(reader.used), chosen
 
     def read(self, tile: Tile) -> None:
         """Hand on the chosen pairs of the tile."""
