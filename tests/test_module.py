@@ -31,24 +31,35 @@ class NaNInTheSecondStep(nn.Module):
 
 
 class Weights(pl.Callback):
-    """The sum of all weights after each step."""
+    """The sum of all weights after each step, and the norm of the gradients it was taken with."""
 
     def __init__(self) -> None:
         self.sums: list[float] = []
+        self.gradient_norms: list[float] = []
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object) -> None:
-        self.sums.append(float(sum(parameter.detach().double().sum() for parameter in pl_module.parameters())))
+        weights = list(pl_module.parameters())
+        self.sums.append(float(sum(weight.detach().double().sum() for weight in weights)))
+        self.gradient_norms.append(float(sum(w.grad.square().sum() for w in weights if w.grad is not None) ** 0.5))
 
 
-def fit(penn_folder: Path, tmp_path: Path, **options: str) -> tuple[AlignmentModule, Weights]:
+def fit(
+    penn_folder: Path, tmp_path: Path, precision: str = "32-true", **options: str
+) -> tuple[AlignmentModule, Weights]:
     torch.manual_seed(0)
     data = AlignmentDataModule(penn_folder, "squat", num_frames=6)
     module = AlignmentModule(Encoder("poses", **(SMALL | {"num_frames": 6})), NaNInTheSecondStep(), **options)  # type: ignore
     weights = Weights()
-    options_of_trainer = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    options_of_trainer: dict[str, object] = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "precision": precision,
+    }
     trainer = pl.Trainer(
         max_epochs=2,
         callbacks=[weights],
+        gradient_clip_val=1e-3,
         limit_val_batches=0,
         default_root_dir=tmp_path,
         **options_of_trainer,  # type: ignore
@@ -72,6 +83,13 @@ def test_such_a_step_can_be_left_out(penn_folder: Path, tmp_path: Path, caplog: 
     assert first == second != third
     (told,) = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
     assert told.startswith("left out step 1: far not finite, on the videos 000")
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_gradients_are_clipped_in_every_precision(precision: str, penn_folder: Path, tmp_path: Path) -> None:
+    _, weights = fit(penn_folder, tmp_path, precision, on_nonfinite="skip")
+    assert weights.gradient_norms[0] == pytest.approx(1e-3, rel=1e-2)
+    assert weights.sums[0] != weights.sums[2]
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes")])

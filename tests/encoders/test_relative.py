@@ -28,6 +28,15 @@ def test_a_bias_depends_on_the_signed_distance_only() -> None:
     assert (biases[:, 0, 4] - biases[:, 4, 0]).abs().max() > 1e-3, "before and after differ"
 
 
+def test_a_bias_is_what_the_network_makes_of_the_distance() -> None:
+    relative, positions = RelativePositions(4), torch.linspace(0, 9, 5)
+    for i, j in ((0, 0), (1, 4), (4, 1)):
+        distance = positions[j] - positions[i]
+        magnitude = torch.log2(1 + distance.abs()) / 4
+        expected = 8 * relative.network(torch.stack((distance.sign() * magnitude, magnitude, distance / 20)))
+        torch.testing.assert_close(relative(positions)[:, i, j], expected)
+
+
 def test_order_is_seen_without_position_codes() -> None:
     views = pose_views([6])
     backwards = replace(views, frames=views.frames.flip(1))

@@ -26,9 +26,13 @@ class RelativePositions(nn.Module):
         self.network = nn.Sequential(nn.Linear(3, hidden), nn.ReLU(), nn.Linear(hidden, heads, bias=False))
 
     def forward(self, positions: Tensor) -> Tensor:
-        """From positions (T,), in frames of a training view, to biases (heads, T, T) of frame i attending to j."""
-        distance = positions.unsqueeze(0) - positions.unsqueeze(1)
+        """From evenly spaced positions (T,), in frames of a training view, to biases (heads, T, T) of i attending to j.
+
+        The positions make 2 T - 1 distances, and the network sees each once.
+        """
+        steps = positions - positions[0]
+        distance = torch.cat((-steps.flip(0)[:-1], steps))  # j - i stands at T - 1 + j - i
         magnitude = torch.log2(1 + distance.abs()) / 4
         features = torch.stack((distance.sign() * magnitude, magnitude, distance / 20), -1)
-        biases: Tensor = _GAIN * self.network(features).permute(2, 0, 1)
+        biases: Tensor = _GAIN * self.network(features).T.unfold(1, len(positions), 1).flip(1)
         return biases
