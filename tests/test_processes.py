@@ -12,20 +12,20 @@ import pytest
 
 from lrprop import processes
 from lrprop.errors import InputError
-from lrprop.processes import Processes, alone, ended_on_interrupt
+from lrprop.processes import ChildProcesses, alone, ended_on_interrupt
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[Processes]:
+def running(tmp_path: Path) -> Iterator[ChildProcesses]:
     with alone(tmp_path) as lock:
-        yield Processes(lock)
+        yield ChildProcesses(lock)
 
 
 def shell(script: str) -> list[str]:
     return ["sh", "-c", script]
 
 
-def test_a_process_leaves_its_log_and_how_it_ended(running: Processes, tmp_path: Path) -> None:
+def test_a_process_leaves_its_log_and_how_it_ended(running: ChildProcesses, tmp_path: Path) -> None:
     ended = running.run(shell("echo told; echo $OMP_NUM_THREADS; exit 3"), tmp_path / "a.log")
     assert ended is not None
     assert ended.status == 3
@@ -38,7 +38,7 @@ def test_a_process_leaves_its_log_and_how_it_ended(running: Processes, tmp_path:
     assert (tmp_path / "a.log").read_text().splitlines()[:3] == [command, *told]
 
 
-def test_a_process_is_asked_to_end(running: Processes, tmp_path: Path) -> None:
+def test_a_process_is_asked_to_end(running: ChildProcesses, tmp_path: Path) -> None:
     script = "trap 'echo saved; exit 0' TERM; echo ready; while true; do sleep 0.05; done"
     log = tmp_path / "a.log"
     ended = running.run(shell(script), log, lambda: "ready\n" in log.read_text().partition("\n")[2])
@@ -48,7 +48,7 @@ def test_a_process_is_asked_to_end(running: Processes, tmp_path: Path) -> None:
 
 
 def test_a_process_that_will_not_end_is_killed(
-    running: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    running: ChildProcesses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processes, "_GRACE", 0.2)
     ended = running.run(shell("trap '' TERM; while true; do sleep 0.05; done"), tmp_path / "a.log", lambda: True)
@@ -56,7 +56,7 @@ def test_a_process_that_will_not_end_is_killed(
     assert ended.status in (-signal.SIGKILL, -signal.SIGTERM)  # SIGTERM where it came before the trap
 
 
-def test_stopping_kills_what_processes_have_started(running: Processes, tmp_path: Path) -> None:
+def test_stopping_kills_what_processes_have_started(running: ChildProcesses, tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     found: list[object] = []
     script = f"sh -c 'while true; do touch {tmp_path}/alive; sleep 0.05; done' & wait"
@@ -73,7 +73,7 @@ def test_stopping_kills_what_processes_have_started(running: Processes, tmp_path
     assert running.run(shell("true"), tmp_path / "b.log") is None, "none begins after that"
 
 
-def test_signals_become_interrupts(running: Processes, tmp_path: Path) -> None:
+def test_signals_become_interrupts(running: ChildProcesses, tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt), ended_on_interrupt(running):
         signal.raise_signal(signal.SIGTERM)
@@ -81,6 +81,6 @@ def test_signals_become_interrupts(running: Processes, tmp_path: Path) -> None:
     assert running.run(shell("true"), tmp_path / "b.log") is None
 
 
-def test_only_one_trains_in_a_folder(running: Processes, tmp_path: Path) -> None:
+def test_only_one_trains_in_a_folder(running: ChildProcesses, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="still trains there; wait for it, or move"), alone(tmp_path, "move"):
         pass

@@ -37,7 +37,7 @@ class Ended:
     peak_mib: float
 
 
-class Processes:
+class ChildProcesses:
     """Runs command lines, from any number of threads, and ends them all on request.
 
     Args:
@@ -118,7 +118,7 @@ def _kill_group(pid: int) -> None:
 
 
 @contextmanager
-def ended_on_interrupt(processes: Processes) -> Iterator[None]:
+def ended_on_interrupt(processes: ChildProcesses) -> Iterator[None]:
     """Kills the processes when this one is told to end: by Ctrl-C, SIGTERM, or the end of its terminal."""
     before = {}
     if threading.current_thread() is threading.main_thread():

@@ -19,7 +19,7 @@ from lrprop.benchmark.results import Results
 from lrprop.benchmark.runner import Runner
 from lrprop.benchmark.table import Table
 from lrprop.errors import InputError
-from lrprop.processes import Processes, alone, ended_on_interrupt
+from lrprop.processes import ChildProcesses, alone, ended_on_interrupt
 
 RESULTS = Path("docs/results")
 
@@ -56,7 +56,7 @@ def benchmark(
     spec = read_grid(grid)
     plan, book = Plan(spec, experiments, root), Table(table or RESULTS / f"{spec.name}.csv")
     with alone(runs / spec.name, "give another --runs and --table") as lock:
-        runner = Runner(plan, runs / spec.name, Processes(lock))
+        runner = Runner(plan, runs / spec.name, ChildProcesses(lock))
         failed = _fill(book, runner, jobs)
     if any(book.configs().get(cell) == config for cell, config in plan.configs.items()):
         _render(spec, plan, book)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lrprop.benchmark.grid import Cell
 from lrprop.benchmark.plan import Plan
-from lrprop.processes import Processes
+from lrprop.processes import ChildProcesses
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Runner:
         processes: runs the command lines.
     """
 
-    def __init__(self, plan: Plan, folder: Path, processes: Processes) -> None:
+    def __init__(self, plan: Plan, folder: Path, processes: ChildProcesses) -> None:
         self.plan, self.folder, self.processes = plan, folder, processes
 
     def log(self, cell: Cell) -> Path:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from lrprop.errors import InputError
-from lrprop.processes import Processes, alone
+from lrprop.processes import ChildProcesses, alone
 from lrprop.sweep.leaderboard import show_leaderboard, write_leaderboard
 from lrprop.sweep.runner import Runner
 from lrprop.sweep.spec import Sweep, read_sweep
@@ -50,7 +50,7 @@ def sweep(
     total, folder = _total(spec, count), runs / spec.name
     with alone(folder) as lock:
         trials = Trials(folder, {**spec.fields, "seed": seed, "extra": words})
-        runner = Runner(spec, trials, total, seed, words, Processes(lock, one_thread=jobs > 1))
+        runner = Runner(spec, trials, total, seed, words, ChildProcesses(lock, one_thread=jobs > 1))
         try:
             runner.run_all(jobs)
         except KeyboardInterrupt:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from lrprop.errors import InputError
-from lrprop.processes import Ended, Processes, ended_on_interrupt
+from lrprop.processes import ChildProcesses, Ended, ended_on_interrupt
 from lrprop.sweep.search import draw
 from lrprop.sweep.spec import Sweep
 from lrprop.sweep.trials import Trial, Trials, read_history
@@ -32,7 +32,7 @@ class Runner:
     """
 
     def __init__(
-        self, sweep: Sweep, trials: Trials, total: int, seed: int, extra: Sequence[str], processes: Processes
+        self, sweep: Sweep, trials: Trials, total: int, seed: int, extra: Sequence[str], processes: ChildProcesses
     ) -> None:
         self.sweep, self.trials, self.total, self.seed = sweep, trials, total, seed
         self.extra, self.processes = extra, processes
