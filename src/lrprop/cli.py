@@ -208,7 +208,7 @@ class AlignmentCLI(LightningCLI):
         """The last epoch's row, the table and the pictures."""
         if self.evaluation.step != self.trainer.global_step:  # the last epoch may have ended with a validation
             self.trainer.validate(self.model, self.datamodule, verbose=False)
-        self._keep(final=self.evaluation.results["val"])
+        self._keep(**self._trained_rows())
         if not self.trainer.is_global_zero:
             return
         draw_val_pair(self.datamodule, self.evaluation.embedded["val"], self.folder)
@@ -222,6 +222,10 @@ class AlignmentCLI(LightningCLI):
             if isinstance(logger, WandbRun):
                 logger.finish()
 
+    def _trained_rows(self) -> dict[str, Any]:
+        """What the last validation saw, by row of the report: on val, and on tune where there is one."""
+        return {{"val": "final"}.get(split, split): metrics for split, metrics in self.evaluation.results.items()}
+
     def _keep(self, **rows: Any) -> None:
         if self.trainer.is_global_zero:
             self.report.add(**rows)
@@ -229,7 +233,7 @@ class AlignmentCLI(LightningCLI):
     def after_validate(self) -> None:
         """The table of a checkpoint, beside what its run knows of the floor rows."""
         if self.trainer.is_global_zero:
-            self._show(Report(self.folder).rows | {"final": self.evaluation.results["val"]})
+            self._show(Report(self.folder).rows | self._trained_rows())
 
     after_test = after_validate
 

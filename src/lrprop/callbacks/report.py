@@ -26,6 +26,7 @@ COLUMNS = {
     "canonical_error": "time\nerror",
 }
 CAPTION = "all figures in %, on the val videos\nloose: DTW accuracy on clips cut and re-timed, ends fixed or open"
+OF_TUNE = "\ntune: the training videos set aside for choices"
 
 
 class Report:
@@ -73,7 +74,7 @@ def show_table(rows: dict[str, Metrics], title: str) -> None:
         title: stands over the table.
     """
     known = {key: name for key, name in COLUMNS.items() if any(key in row for row in rows.values())}
-    table = Table("", title=escape(title), caption=CAPTION)
+    table = Table("", title=escape(title), caption=CAPTION + (OF_TUNE if "tune" in rows else ""))
     for name in known.values():
         table.add_column(name, justify="right")
     for row, name in ROWS.items():

@@ -33,6 +33,7 @@ NAMES = {
 # How a row of a run is called in tables and plots, in the order of the rows.
 ROWS = {
     "final": "trained",
+    "tune": "on tune",
     "untrained": "untrained",
     "raw_window": "raw + time",
     "raw": "raw input",
