@@ -16,7 +16,7 @@ LEVELS = [
     {"module"},
     {"objectives", "encoders", "data", "metrics"},
     {"alignment"},
-    {"batch", "errors", "processes", "whole_file"},
+    {"batch", "errors", "memory", "processes", "whole_file"},
 ]
 # Rooms of one level that may use a neighbour: the callbacks draw with viz.
 NEIGHBOURS = {

@@ -49,6 +49,7 @@ from lrprop.data import AlignmentDataModule, modality_of
 from lrprop.data.conversion import convert
 from lrprop.data.synthetic import generate
 from lrprop.errors import InputError
+from lrprop.memory import keep_freed_memory
 from lrprop.module import AlignmentModule
 from lrprop.sweep import sweep
 from lrprop.viz.inspection import inspect
@@ -324,6 +325,7 @@ def main(args: list[str] | None = None) -> int:
     )
     logging.getLogger("lrprop").setLevel(logging.INFO if _is_first_process() else logging.ERROR)
     _silence()
+    keep_freed_memory()
     try:
         if words and words[0] in TOOLS:
             result = auto_cli(TOOLS[words[0]], args=words[1:], as_positional=True)
