@@ -64,6 +64,16 @@ def test_an_undefined_value_is_a_gap_though_the_cell_is_there(tmp_path: Path) ->
     assert results.undefined == ["ap@1"]
 
 
+def test_a_method_that_is_not_begun_keeps_nothing_from_the_others(tmp_path: Path) -> None:
+    write_table(grid_of(tmp_path), lambda cell: {"final": {TAU: 0.5}})
+    longer = read_results(grid_of(tmp_path, methods=["lrprop", "scl", "tcn", "sal"]))
+    assert longer.methods == ["lrprop", "tcn"]
+    assert len(longer.missing) == 2 * 4
+    assert longer.scores(TAU, longer.methods).actions == ["squat", "bowl"]
+    nothing = read_results(grid_of(tmp_path, methods=["scl", "sal"]))
+    assert nothing.methods == ["scl", "sal"]
+
+
 def test_cells_of_no_grid_or_of_another_configuration_play_no_part(tmp_path: Path) -> None:
     grid = grid_of(tmp_path)
     write_table(grid, lambda cell: {"final": {TAU: 0.5}})

@@ -107,6 +107,7 @@ class Results:
         grid: what is compared.
         file: the table's.
         missing: cells that the table does not hold.
+        methods: those of which a cell is finished, in the grid's order; all where none is.
         floors: the floor rows that were found.
         metrics: the metrics of which any trained row has a value, in the table's order.
         undefined: those of which none has.
@@ -123,6 +124,8 @@ class Results:
         lines = [line for line in lines if configs.get(cell_of(line)) == line["config"]]
         found = {cell_of(line) for line in lines}
         self.missing = [cell for cell in configs if cell not in found]
+        begun = {cell.method for cell in found}
+        self.methods = [method for method in grid.method_names if method in begun] or grid.method_names
         self._values: dict[tuple[str, str], dict[tuple[str, int], list[float]]] = defaultdict(lambda: defaultdict(list))
         for line in lines:
             if line["value"]:
@@ -132,13 +135,8 @@ class Results:
         rows = {line["row"] for line in lines}
         self.floors = [row for row in FLOORS if row in rows]
         names = dict.fromkeys(_place(line)[1] for line in lines)
-        self.metrics = [m for m in names if any((method, m) in self._values for method in grid.method_names)]
+        self.metrics = [m for m in names if any((method, m) in self._values for method in self.methods)]
         self.undefined = [metric for metric in names if metric not in self.metrics]
-
-    @property
-    def methods(self) -> list[str]:
-        """In the grid's order."""
-        return self.grid.method_names
 
     @property
     def protocols(self) -> list[str]:

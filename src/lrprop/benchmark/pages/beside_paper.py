@@ -42,13 +42,13 @@ def _by_action(results: Results, number: int, metrics: Sequence[str]) -> str:
     """The first method on each action, above the paper's LRProp on the same actions."""
     columns = [_action_column(results, metric) for metric in metrics]
     rows = [[action, *(column.cells.get(action, NOTHING) for column in columns)] for action in results.grid.actions]
-    header = [results.methods[0], *(column.heading for column in columns)]
+    header = [results.grid.method_names[0], *(column.heading for column in columns)]
     text = table(header, rows + _paper_rows(number, metrics, results.grid.actions))
     return "\n\n".join([text, *gap_notes({column.heading: column.gaps for column in columns})])
 
 
 def _action_column(results: Results, metric: str) -> Column:
-    of_actions = [results.scores(metric, results.methods[:1], [action]) for action in results.grid.actions]
+    of_actions = [results.scores(metric, results.grid.method_names[:1], [action]) for action in results.grid.actions]
     cells = {
         scores.actions[0]: percent(scores.intervals()[0], scores.repeated) for scores in of_actions if scores.actions
     }
