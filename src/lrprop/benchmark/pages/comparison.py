@@ -31,8 +31,9 @@ def comparison(results: Results, protocol: str, out: Path) -> str:
     sections += ["### Means over actions", _means(results, metrics), _means_figure(results, metrics, protocol, out)]
     if len(results.methods) > 1:
         sections += ["### Average ranks", _ranks(results, metrics), _ranks_figure(results, metrics, protocol, out)]
-        for method in filter(results.methods.__contains__, results.grid.leads):
-            sections += [f"### The lead of {method}", _leads(results, method, metrics)]
+        for method in results.grid.leads:
+            if method in results.methods:
+                sections += [f"### The lead of {method}", _leads(results, method, metrics)]
     sections += ["### By action", _by_action(results, metrics)]
     return "\n\n".join(section for section in sections if section)
 
