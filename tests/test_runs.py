@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 import yaml
 
-from lrprop.benchmark.statistics import means
 from lrprop.cli import main
 from lrprop.errors import InputError
 from lrprop.runs import (
@@ -27,7 +26,7 @@ from lrprop.runs import (
     read_leaderboard,
     read_metrics,
     read_runs,
-    score_blocks,
+    scores_by_action,
 )
 from tests.test_cli import fit_arguments
 
@@ -200,7 +199,7 @@ def test_a_config_of_something_else(copy: Path) -> None:
         read_embeddings(copy)
 
 
-def test_the_table_of_a_benchmark_and_its_blocks(tmp_path: Path) -> None:
+def test_the_table_of_a_benchmark_and_its_scores(tmp_path: Path) -> None:
     file = tmp_path / "grid.csv"
     lines = ["method,action,seed,row,metric,value,seconds"]
     values = {("x", "bowl"): (0.1, 0.2), ("y", "bowl"): (0.3,), ("x", "squat"): (0.5, 0.7), ("y", "squat"): (0.9, 0.8)}
@@ -211,12 +210,11 @@ def test_the_table_of_a_benchmark_and_its_blocks(tmp_path: Path) -> None:
     file.write_text("\n".join(lines) + "\n")
     table = read_benchmark(file)
     assert len(table) == len(lines) - 1
-    blocks = score_blocks(table, "ap@5", ["y", "x"])
-    assert list(blocks) == ["bowl", "squat"], "pullup lacks a method"
-    np.testing.assert_array_equal(blocks["bowl"], [[0.3], [0.1]])
-    np.testing.assert_array_equal(blocks["squat"], [[0.9, 0.8], [0.5, 0.7]])
-    np.testing.assert_allclose(means(list(blocks.values())), [(0.3 + 0.85) / 2, (0.1 + 0.6) / 2])
-    assert score_blocks(table, "tau", ["x"]) == {}
+    scores = scores_by_action(table, "ap@5", ["y", "x"])
+    assert list(scores) == ["y", "x"]
+    assert [of_seeds.tolist() for of_seeds in scores["x"]] == [[0.1, 0.2], [0.5, 0.7]], "pullup lacks a method"
+    assert [of_seeds.tolist() for of_seeds in scores["y"]] == [[0.3], [0.9, 0.8]]
+    assert scores_by_action(table, "tau", ["x"]) == {"x": []}
     file.write_text("method,action\nx,y\n")
     with pytest.raises(InputError, match=r"grid\.csv: it has no column 'seed'.*lrprop benchmark writes it"):
         read_benchmark(file)

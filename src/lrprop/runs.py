@@ -215,24 +215,21 @@ def metric_table(metrics: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     return 100 * wide.reindex(index=rows, columns=list(names))
 
 
-def score_blocks(table: pd.DataFrame, metric: str, methods: Sequence[str]) -> dict[str, np.ndarray]:
-    """The scores that `lrprop.benchmark.statistics` takes: for each action (E, S), E methods by S seeds.
+def scores_by_action(table: pd.DataFrame, metric: str, methods: Sequence[str]) -> dict[str, list[np.ndarray]]:
+    """What `lrprop.benchmark.statistics.interval` takes: the scores of each method, for each action (S,) of its seeds.
 
     Args:
         table: of `read_benchmark`.
         metric: its name in the table.
-        methods: the entries of the blocks.
+        methods: those to be compared.
 
     Returns:
-        The blocks of those actions, in the order of the alphabet, on which all methods have a seed in common.
+        By method, the scores on the actions, in the order of the alphabet, on which all methods have one.
     """
-    trained = table[(table["row"] == TRAINED) & (table["metric"] == metric) & table["method"].isin(methods)]
-    blocks = {}
-    for action, lines in trained.groupby("action"):
-        scores = lines.pivot(index="method", columns="seed", values="value").reindex(list(methods)).dropna(axis=1)
-        if scores.size:
-            blocks[str(action)] = scores.to_numpy()
-    return blocks
+    trained = table[(table["row"] == TRAINED) & (table["metric"] == metric)].dropna(subset="value")
+    seeds = trained.groupby(["method", "action"])["value"].apply(np.array)
+    actions = [a for a in sorted(set(trained["action"])) if all((method, a) in seeds.index for method in methods)]
+    return {method: [seeds[method, action] for action in actions] for method in methods}
 
 
 def _name(folder: Path | str) -> str:

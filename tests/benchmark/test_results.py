@@ -32,21 +32,37 @@ def test_scores_are_the_tables_values_and_floors_their_means(tmp_path: Path) -> 
     assert scores.actions == ["squat", "bowl"]
     assert not scores.gaps
     assert not results.missing
-    np.testing.assert_allclose(scores.blocks, [[[0.5, 0.51], [0.25, 0.26]], [[0.6, 0.61], [0.35, 0.36]]])
-    (floor,) = results.scores(TAU, ["untrained"]).blocks[0]
+    np.testing.assert_allclose(scores.of_entries["lrprop"], [[0.5, 0.51], [0.6, 0.61]])
+    np.testing.assert_allclose(scores.of_entries["tcn"], [[0.25, 0.26], [0.35, 0.36]])
+    np.testing.assert_allclose(scores.signed, [[0.505, 0.255], [0.605, 0.355]])
+    floor = results.scores(TAU, ["untrained"]).of_entries["untrained"][0]
     np.testing.assert_allclose(floor, [(0.5 + 0.25) / 2 - 0.2, (0.51 + 0.26) / 2 - 0.2])
 
 
-def test_a_missing_cell_is_named_and_kept_out_for_all(tmp_path: Path) -> None:
-    gone = [Cell("tcn", "squat", 1), Cell("tcn", "bowl", 0), Cell("tcn", "bowl", 1)]
+def test_a_missing_seed_is_named_and_the_others_count(tmp_path: Path) -> None:
+    gone = [Cell("tcn", "squat", 1)]
     grid = grid_of(tmp_path)
     write_table(grid, lambda cell: None if cell in gone else {"final": {TAU: 0.5 + cell.seed}})
     results = read_results(grid)
     scores = results.scores(TAU, results.methods)
-    assert scores.actions == ["squat"]
-    np.testing.assert_array_equal(scores.blocks, [[[0.5], [0.5]]])
-    assert scores.gaps == [("tcn (seed 1)", "squat"), ("tcn (seeds 0, 1)", "bowl")]
-    assert sorted(results.missing) == sorted(gone)
+    assert scores.actions == ["squat", "bowl"]
+    assert [of_seeds.tolist() for of_seeds in scores.of_entries["lrprop"]] == [[0.5, 1.5], [0.5, 1.5]]
+    assert [of_seeds.tolist() for of_seeds in scores.of_entries["tcn"]] == [[0.5], [0.5, 1.5]]
+    assert scores.gaps == [("tcn (seed 1)", "squat")]
+    assert results.missing == gone
+
+
+def test_a_lead_is_over_the_actions_and_seeds_that_both_have(tmp_path: Path) -> None:
+    values = {"lrprop": [0.5, 0.9], "tcn": [0.4, 0.3]}
+    gone = Cell("tcn", "squat", 1)
+    metric = "loose/canonical_error"
+    grid = grid_of(tmp_path)
+    write_table(grid, lambda cell: None if cell == gone else {"final": {metric: values[cell.method][cell.seed]}})
+    lead = read_results(grid).lead(metric, "tcn", "lrprop")
+    assert lead is not None
+    assert lead.mean == pytest.approx((0.1 + (0.1 + 0.6) / 2) / 2), "lower errors are better"
+    alone = read_results(grid_of(tmp_path, actions=["squat"])).lead(metric, "tcn", "lrprop")
+    assert alone is None, "one pair of values has no interval"
 
 
 def test_an_undefined_value_is_a_gap_though_the_cell_is_there(tmp_path: Path) -> None:
@@ -64,12 +80,22 @@ def test_an_undefined_value_is_a_gap_though_the_cell_is_there(tmp_path: Path) ->
     assert results.undefined == ["ap@1"]
 
 
-def test_a_method_that_is_not_begun_keeps_nothing_from_the_others(tmp_path: Path) -> None:
-    write_table(grid_of(tmp_path), lambda cell: {"final": {TAU: 0.5}})
+def test_a_method_that_lacks_actions_keeps_nothing_from_the_others(tmp_path: Path) -> None:
+    write_table(grid_of(tmp_path), lambda cell: None if cell.name == "bowl-tcn-1" else {"final": {TAU: 0.5}})
     longer = read_results(grid_of(tmp_path, methods=["lrprop", "scl", "tcn", "sal"]))
-    assert longer.methods == ["lrprop", "tcn"]
-    assert len(longer.missing) == 2 * 4
+    assert longer.begun == longer.methods == ["lrprop", "tcn"]
+    assert len(longer.missing) == 2 * 4 + 1
     assert longer.scores(TAU, longer.methods).actions == ["squat", "bowl"]
+    one_seed = read_results(grid_of(tmp_path, seeds=[1]))
+    assert (one_seed.begun, one_seed.methods) == (["lrprop", "tcn"], ["lrprop"])
+    assert one_seed.scores(TAU, one_seed.methods).actions == ["squat", "bowl"]
+
+
+def test_methods_are_compared_over_what_they_share_before_one_is_complete(tmp_path: Path) -> None:
+    write_table(grid_of(tmp_path), lambda cell: {"final": {TAU: 0.5}} if cell.action == "squat" else None)
+    results = read_results(grid_of(tmp_path))
+    assert results.begun == results.methods == ["lrprop", "tcn"]
+    assert results.scores(TAU, results.methods).actions == ["squat"]
     nothing = read_results(grid_of(tmp_path, methods=["scl", "sal"]))
     assert nothing.methods == ["scl", "sal"]
 
@@ -78,7 +104,7 @@ def test_cells_of_no_grid_or_of_another_configuration_play_no_part(tmp_path: Pat
     grid = grid_of(tmp_path)
     write_table(grid, lambda cell: {"final": {TAU: 0.5}})
     smaller = read_results(grid_of(tmp_path, methods=["lrprop"], seeds=[1]))
-    assert smaller.scores(TAU, smaller.methods).blocks[0].shape == (1, 1)
+    assert [len(of_seeds) for of_seeds in smaller.scores(TAU, ["lrprop"]).of_entries["lrprop"]] == [1, 1]
     assert smaller.missing == []
     changed = read_results(grid_of(tmp_path, options={"data.num_frames": 13}))
     assert changed.metrics == []
@@ -132,7 +158,7 @@ def test_a_model_of_all_actions_has_a_score_on_each(tmp_path: Path) -> None:
     assert results.metrics == [TAU, f"loose/{TAU}"]
     scores = results.scores(TAU, results.methods)
     assert (scores.actions, scores.gaps) == (["squat", "bowl"], [])
-    np.testing.assert_array_equal(scores.blocks, [[[0.5], [0.7]]] * 2)
+    assert scores.of_entries == {"lrprop": [[0.5], [0.5]], "scl-all": [[0.7], [0.7]]}
 
 
 def test_floors_are_measured_by_the_first_method(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy.stats import bootstrap, friedmanchisquare, norm
@@ -12,55 +14,52 @@ from lrprop.benchmark.statistics import (
     critical_difference,
     discriminates,
     friedman_p,
-    intervals,
-    means,
-    paired_differences,
+    interval,
 )
 
 
-def test_means_weigh_actions_alike_whatever_their_seeds() -> None:
-    blocks = [np.array([[0.2, 0.4]]), np.array([[0.9]])]
-    assert means(blocks) == pytest.approx([0.6])
+def test_the_mean_weighs_actions_alike_whatever_their_seeds() -> None:
+    assert interval([np.array([0.2, 0.4]), np.array([0.9])]).mean == pytest.approx(0.6)
 
 
 def test_the_interval_of_one_action_is_the_bootstrap_over_seeds() -> None:
     seeds = np.random.default_rng(1).normal(0.8, 0.1, 12)
-    (interval,) = intervals([seeds[None]])
+    found = interval([seeds])
     expected = bootstrap((seeds,), np.mean, method="percentile", n_resamples=20_000, rng=0).confidence_interval
-    assert interval.mean == pytest.approx(seeds.mean())
-    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=2e-3)
+    assert found.mean == pytest.approx(seeds.mean())
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=2e-3)
 
 
 def test_the_interval_of_many_actions_holds_both_variances() -> None:
     """Of a two-stage draw, Var = var of the action means / A + mean variance of the seeds / (A S), both plug-in."""
     rng = np.random.default_rng(2)
     actions, seeds = 30, 4
-    block = rng.normal(size=(actions, 1)) + rng.normal(size=(actions, seeds))
-    (interval,) = intervals([row[None] for row in block])
-    variance = block.mean(1).var() / actions + block.var(1).mean() / (actions * seeds)
-    assert interval.half_width == pytest.approx(norm.ppf(0.975) * np.sqrt(variance), rel=0.05)
+    scores = rng.normal(size=(actions, 1)) + rng.normal(size=(actions, seeds))
+    variance = scores.mean(1).var() / actions + scores.var(1).mean() / (actions * seeds)
+    assert interval(list(scores)).half_width == pytest.approx(norm.ppf(0.975) * np.sqrt(variance), rel=0.05)
 
 
 def test_a_single_value_has_no_width() -> None:
-    (interval,) = intervals([np.array([[0.7]])])
-    assert tuple(interval) == pytest.approx((0.7, 0.7, 0.7))
-    assert interval.half_width == 0
+    found = interval([np.array([0.7])])
+    assert tuple(found) == pytest.approx((0.7, 0.7, 0.7))
+    assert found.half_width == 0
 
 
-def test_differences_are_paired() -> None:
-    """Two methods that differ by the same 0.01 everywhere: what varies over actions and seeds cancels."""
-    shared = np.random.default_rng(3).normal(0.8, 0.2, (5, 3))
-    blocks = [np.stack([row, row + 0.01]) for row in shared]
-    own, other = paired_differences(blocks, reference=1)
-    assert tuple(own) == pytest.approx((0.01, 0.01, 0.01))
-    assert tuple(other) == (0, 0, 0)
-    assert intervals(blocks)[0].half_width > 0.05
+def test_the_interval_of_the_differences_is_the_paired_one() -> None:
+    """Every resample of actions and seeds serves both methods: those of one action can all be listed."""
+    rng = np.random.default_rng(3)
+    ours, theirs = rng.normal(0.8, 0.2, (2, 3))
+    draws = np.array(list(product(range(3), repeat=3)))
+    differences = ours[draws].mean(1) - theirs[draws].mean(1)
+    found = interval([ours - theirs])
+    expected = np.quantile(differences, [0.025, 0.975], method="inverted_cdf")
+    assert (found.low, found.high) == pytest.approx(tuple(expected))
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:
-    blocks = list(np.random.default_rng(4).normal(size=(4, 2, 3)))
-    assert intervals(blocks) == intervals(blocks)
-    assert intervals(blocks, seed=1) != intervals(blocks)
+    scores = list(np.random.default_rng(4).normal(size=(4, 3)))
+    assert interval(scores) == interval(scores)
+    assert interval(scores, seed=1) != interval(scores)
 
 
 def test_a_floor_must_be_strictly_better_than_every_method() -> None:

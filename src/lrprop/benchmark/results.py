@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -54,31 +54,29 @@ class Scores:
 
     Attributes:
         metric: its name in the table.
-        entries: names of methods and floor rows.
         actions: A actions.
-        blocks: for each action (E, S), S the seeds that all entries have.
+        of_entries: by method or floor row, for each action (S,), S the seeds that the entry has there.
         gaps: which values are missing.
     """
 
     metric: str
-    entries: Sequence[str]
     actions: list[str]
-    blocks: list[np.ndarray]
+    of_entries: dict[str, list[np.ndarray]]
     gaps: list[Gap]
 
     @property
     def signed(self) -> np.ndarray:
         """The means over seeds (A, E), turned so that higher is better."""
-        return sign_of(self.metric) * statistics.action_means(self.blocks)
+        means = [[of_seeds.mean() for of_seeds in of_actions] for of_actions in self.of_entries.values()]
+        return sign_of(self.metric) * np.array(means).T
 
-    @property
-    def repeated(self) -> bool:
+    def interval(self, entry: str) -> statistics.Interval:
+        """The mean of an entry with its interval."""
+        return statistics.interval(self.of_entries[entry])
+
+    def is_repeated(self, entry: str) -> bool:
         """Whether there is more than one value of an entry, so that an interval says something."""
-        return len(self.blocks) > 1 or self.blocks[0].shape[1] > 1
-
-    def intervals(self) -> list[statistics.Interval]:
-        """The mean of each entry with its interval."""
-        return statistics.intervals(self.blocks)
+        return sum(map(len, self.of_entries[entry])) > 1
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,9 @@ class Results:
         grid: what is compared.
         file: the table's.
         missing: cells that the table does not hold.
-        methods: those of which a cell is finished, in the grid's order; all where none is.
+        begun: the methods of which a cell is finished, in the grid's order; all where there is none.
+        methods: those of them that are compared: they have a cell on every action, for one that has only begun would
+            keep actions from all others. Where none has, all that are begun.
         floors: the floor rows that were found.
         metrics: the metrics of which any trained row has a value, in the table's order.
         undefined: those of which none has.
@@ -124,8 +124,9 @@ class Results:
         lines = [line for line in lines if configs.get(cell_of(line)) == line["config"]]
         found = {cell_of(line) for line in lines}
         self.missing = [cell for cell in configs if cell not in found]
-        begun = {cell.method for cell in found}
-        self.methods = [method for method in grid.method_names if method in begun] or grid.method_names
+        begun, wanted = _actions_of_methods(found), _actions_of_methods(configs)
+        self.begun = [method for method in grid.method_names if method in begun] or grid.method_names
+        self.methods = [method for method in self.begun if begun.get(method) == wanted[method]] or self.begun
         self._values: dict[tuple[str, str], dict[tuple[str, int], list[float]]] = defaultdict(lambda: defaultdict(list))
         for line in lines:
             if line["value"]:
@@ -135,7 +136,7 @@ class Results:
         rows = {line["row"] for line in lines}
         self.floors = [row for row in FLOORS if row in rows]
         names = dict.fromkeys(_place(line)[1] for line in lines)
-        self.metrics = [m for m in names if any((method, m) in self._values for method in self.methods)]
+        self.metrics = [m for m in names if any((method, m) in self._values for method in self.begun)]
         self.undefined = [metric for metric in names if metric not in self.metrics]
 
     @property
@@ -151,22 +152,33 @@ class Results:
             entries: methods or floor rows.
             actions: those to look at; all of the grid by default.
         """
-        kept: list[str] = []
-        blocks: list[np.ndarray] = []
-        gaps: list[Gap] = []
-        for action in self.grid.actions if actions is None else actions:
-            of_entries = [self._of_seeds(metric, entry, action) for entry in entries]
-            common = [seed for seed in self.grid.seeds if all(seed in scores for scores in of_entries)]
-            gaps += self._gaps(action, dict(zip(entries, of_entries, strict=True)))
-            if common:
-                kept.append(action)
-                blocks.append(np.array([[scores[seed] for seed in common] for scores in of_entries]))
-        return Scores(metric, entries, kept, blocks, gaps)
+        looked_at = list(self.grid.actions if actions is None else actions)
+        found = {entry: {action: self._of_seeds(metric, entry, action) for action in looked_at} for entry in entries}
+        kept = [action for action in looked_at if all(of_actions[action] for of_actions in found.values())]
+        of_entries = {
+            entry: [np.array(list(of_actions[action].values())) for action in kept]
+            for entry, of_actions in found.items()
+        }
+        gaps = [gap for action in looked_at for gap in self._gaps(action, {e: found[e][action] for e in entries})]
+        return Scores(metric, kept, of_entries, gaps)
+
+    def lead(self, metric: str, method: str, other: str) -> statistics.Interval | None:
+        """By how much one method is better than another, over the actions and seeds that both have.
+
+        Returns:
+            The paired difference with its interval; None where there is one pair of values, or none.
+        """
+        pairs = []
+        for action in self.grid.actions:
+            ours, theirs = (self._of_seeds(metric, entry, action) for entry in (method, other))
+            pairs.append(sign_of(metric) * np.array([ours[seed] - theirs[seed] for seed in ours if seed in theirs]))
+        found = [of_seeds for of_seeds in pairs if of_seeds.size]
+        return statistics.interval(found) if sum(map(len, found)) > 1 else None
 
     def undefined_pairs(self, protocol: str) -> dict[str, tuple[int, list[str]]]:
         """How many pairs of videos of each trained method had no Kendall's tau, and on which actions."""
         metric = next((m for m in self.metrics if (protocol_of(m), name_of(m)) == (protocol, UNDEFINED_TAU)), "")
-        counts = {method: self._values.get((method, metric), {}) for method in self.methods}
+        counts = {method: self._values.get((method, metric), {}) for method in self.begun}
         return {
             method: (int(sum(map(sum, cells.values()))), sorted({action for (action, _), n in cells.items() if any(n)}))
             for method, cells in counts.items()
@@ -207,6 +219,13 @@ class Results:
             own = [seed for seed in seeds if len(lacking) == 1 or seed not in nobody]
             gaps += [Gap(f"{entry} ({seeds_in_words(own)})", action)] * bool(own)
         return gaps
+
+
+def _actions_of_methods(cells: Iterable[Cell]) -> dict[str, set[str]]:
+    actions: dict[str, set[str]] = defaultdict(set)
+    for cell in cells:
+        actions[cell.method].add(cell.action)
+    return actions
 
 
 def _place(line: dict[str, str]) -> tuple[str, str]:

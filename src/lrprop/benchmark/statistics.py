@@ -1,8 +1,4 @@
-"""What may be said of methods compared on several actions with several seeds: arrays in, numbers out.
-
-A *block* holds the scores (E, S) of E entries (methods, or rows that need no training) on one action with its S seeds;
-a comparison is one block for each action.
-"""
+"""What may be said of methods compared on several actions with several seeds: arrays in, numbers out."""
 
 from __future__ import annotations
 
@@ -30,64 +26,27 @@ class Interval(NamedTuple):
         return (self.high - self.low) / 2
 
 
-def means(blocks: Sequence[np.ndarray]) -> np.ndarray:
-    """The mean over seeds, then over actions, of each entry, (E,)."""
-    averages: np.ndarray = action_means(blocks).mean(0)
-    return averages
-
-
-def action_means(blocks: Sequence[np.ndarray]) -> np.ndarray:
-    """The mean over seeds, (A, E)."""
-    return np.stack([block.mean(1) for block in blocks])
-
-
-def intervals(blocks: Sequence[np.ndarray], seed: int = 0) -> list[Interval]:
-    """Bootstrap intervals of the means (percentile method; Efron & Tibshirani 1993, Chapter 13).
+def interval(scores: Sequence[np.ndarray], seed: int = 0) -> Interval:
+    """Mean over seeds, then over actions, and its bootstrap interval (percentile; Efron & Tibshirani 1993, Chapter 13).
 
     Actions are drawn with replacement, then seeds within each drawn action. With a single action the interval tells
-    of the seeds alone.
+    of the seeds alone. Of paired differences it is the paired interval: a draw then serves both that were compared.
 
     Args:
-        blocks: A blocks (E, S), S >= 1 of each its own.
+        scores: for each of A >= 1 actions (S,), S >= 1 of each its own.
         seed: of the draws.
 
     Returns:
-        The 95 % interval of each of the E entries.
+        The 95 % interval.
     """
-    return _quantiles(means(blocks), _resampled_means(blocks, seed))
-
-
-def paired_differences(blocks: Sequence[np.ndarray], reference: int, seed: int = 0) -> list[Interval]:
-    """Bootstrap intervals of the mean of one entry less that of each; every draw serves both.
-
-    Args:
-        blocks: A blocks (E, S).
-        reference: index of that entry.
-        seed: of the draws.
-
-    Returns:
-        The 95 % interval of each of the E differences, that of the reference with itself being 0.
-    """
-    average, drawn = means(blocks), _resampled_means(blocks, seed)
-    return _quantiles(average[reference] - average, drawn[:, [reference]] - drawn)
-
-
-def _resampled_means(blocks: Sequence[np.ndarray], seed: int) -> np.ndarray:
-    """The means of each resample, (RESAMPLES, E)."""
     rng = np.random.default_rng(seed)
-    drawn = rng.integers(len(blocks), size=(RESAMPLES, len(blocks)))
-    values = np.empty((len(blocks[0]), *drawn.shape))
-    for action, block in enumerate(blocks):
+    drawn = rng.integers(len(scores), size=(RESAMPLES, len(scores)))
+    values = np.empty(drawn.shape)
+    for action, of_seeds in enumerate(scores):
         here = drawn == action
-        seeds = rng.integers(block.shape[1], size=(here.sum(), block.shape[1]))
-        values[:, here] = block[:, seeds].mean(-1)
-    resampled: np.ndarray = values.mean(2).T
-    return resampled
-
-
-def _quantiles(average: np.ndarray, drawn: np.ndarray) -> list[Interval]:
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    return [Interval(*triple) for triple in zip(average.tolist(), low.tolist(), high.tolist(), strict=True)]
+        values[here] = of_seeds[rng.integers(len(of_seeds), size=(here.sum(), len(of_seeds)))].mean(-1)
+    low, high = np.quantile(values.mean(1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(np.mean([of_seeds.mean() for of_seeds in scores])), float(low), float(high))
 
 
 def discriminates(trained: np.ndarray, floors: np.ndarray) -> bool:

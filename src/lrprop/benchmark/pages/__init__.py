@@ -54,8 +54,8 @@ def _heading(results: Results) -> str:
   data are looked for in `{grid.root.as_posix()}`, or where `--root` says.
 - All figures in %, on val, of the last epoch: means over seeds, then over actions. Behind ±: half of the 95 % bootstrap
   interval ({RESAMPLES} resamples of the actions, and of the seeds within each).
-- A mean over actions counts the actions, and of each the seeds, for which every method has a value; what is missing is
-  named below the table.
+- A mean over actions counts the actions on which every method has a value, and of each method the seeds that it has
+  there; what is missing is named below the table. A method has none before it has a cell on every action.
 - The best method is in bold. The rows that need no training stand below."""
 
 

@@ -48,11 +48,14 @@ def _by_action(results: Results, number: int, metrics: Sequence[str]) -> str:
 
 
 def _action_column(results: Results, metric: str) -> Column:
-    of_actions = [results.scores(metric, results.grid.method_names[:1], [action]) for action in results.grid.actions]
+    published = results.grid.method_names[0]
+    of_actions = {action: results.scores(metric, [published], [action]) for action in results.grid.actions}
     cells = {
-        scores.actions[0]: percent(scores.intervals()[0], scores.repeated) for scores in of_actions if scores.actions
+        action: percent(scores.interval(published), scores.is_repeated(published))
+        for action, scores in of_actions.items()
+        if scores.actions
     }
-    return Column(title(name_of(metric)), cells, [gap for scores in of_actions for gap in scores.gaps])
+    return Column(title(name_of(metric)), cells, [gap for scores in of_actions.values() for gap in scores.gaps])
 
 
 def _paper_rows(number: int, metrics: Sequence[str], rows: Sequence[str] | None = None) -> list[list[str]]:

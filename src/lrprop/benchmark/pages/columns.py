@@ -57,7 +57,7 @@ def means_column(results: Results, metric: str, heading: str, actions: Sequence[
 
 def action_column(results: Results, metric: str, action: str, heading: str) -> Column:
     """One action by itself: each method and floor row with the seeds that it has."""
-    of_methods = [results.scores(metric, [method], [action]) for method in results.methods]
+    of_methods = [results.scores(metric, [method], [action]) for method in results.begun]
     of_floors = [results.scores(metric, [floor], [action]) for floor in results.floors]
     best = max((float(scores.signed[0, 0]) for scores in of_methods if scores.actions), default=None)
     cells: dict[str, str] = {}
@@ -65,24 +65,27 @@ def action_column(results: Results, metric: str, action: str, heading: str) -> C
         cells |= _cells(scores, is_best_bold=bool(scores.actions) and scores.signed[0, 0] == best)
     for scores in of_floors:
         cells |= _cells(scores, is_best_bold=False)
-    gaps = results.scores(metric, results.methods, [action]).gaps + [gap for scores in of_floors for gap in scores.gaps]
+    gaps = results.scores(metric, results.begun, [action]).gaps + [gap for scores in of_floors for gap in scores.gaps]
     return Column(heading, cells, gaps)
 
 
 def _cells(scores: Scores, is_best_bold: bool) -> dict[str, str]:
     if not scores.actions:
         return {}
-    intervals = scores.intervals()
-    best = max(sign_of(scores.metric) * interval.mean for interval in intervals)
+    intervals = {entry: scores.interval(entry) for entry in scores.of_entries}
+    best = max(sign_of(scores.metric) * interval.mean for interval in intervals.values())
     return {
-        entry: bold(percent(interval, scores.repeated), is_best_bold and interval.mean == sign_of(scores.metric) * best)
-        for entry, interval in zip(scores.entries, intervals, strict=True)
+        entry: bold(
+            percent(interval, scores.is_repeated(entry)),
+            is_best_bold and interval.mean == sign_of(scores.metric) * best,
+        )
+        for entry, interval in intervals.items()
     }
 
 
 def columns_table(results: Results, columns: Sequence[Column], below: Sequence[Sequence[str]] = ()) -> str:
     """Columns as a table of methods, floor rows and further rows."""
-    rows = [[entry, *(column.cells.get(entry, NOTHING) for column in columns)] for entry in results.methods]
+    rows = [[entry, *(column.cells.get(entry, NOTHING) for column in columns)] for entry in results.begun]
     if results.floors:
         rows.append(rule("no training", len(columns) + 1))
         rows += [[title(row), *(column.cells.get(row, NOTHING) for column in columns)] for row in results.floors]

@@ -11,7 +11,7 @@ import numpy as np
 from lrprop.benchmark import statistics
 from lrprop.benchmark.pages.columns import MARK, action_column, columns_table, gap_notes, means_column, of_protocol
 from lrprop.benchmark.pages.markdown import NOTHING, bold, difference, number, p_value, table, title
-from lrprop.benchmark.results import Results, name_of, sign_of
+from lrprop.benchmark.results import Results, name_of
 from lrprop.viz.comparison import IntervalPanel, RankPanel, draw_intervals, draw_ranks
 
 Panel = TypeVar("Panel")
@@ -94,10 +94,8 @@ with 95 % bootstrap intervals over the actions and seeds for which both have val
 
 
 def _lead(results: Results, metric: str, method: str, other: str) -> str:
-    scores = results.scores(metric, [method, other])
-    if not scores.actions or not scores.repeated:
-        return NOTHING
-    return difference(statistics.paired_differences([sign_of(metric) * block for block in scores.blocks], 0)[1])
+    lead = results.lead(metric, method, other)
+    return NOTHING if lead is None else difference(lead)
 
 
 def _figure(draw: Callable[[list[Panel], Path], Path], panels: list[Panel], out: Path, what: str, caption: str) -> str:
@@ -121,14 +119,14 @@ def _interval_panel(results: Results, metric: str) -> IntervalPanel | None:
         return None
     of_floors = {floor: results.scores(metric, [floor], scores.actions) for floor in results.floors}
     floors = {
-        title(floor): 100 * float(statistics.means(of_floor.blocks)[0])
+        title(floor): 100 * of_floor.interval(floor).mean
         for floor, of_floor in of_floors.items()
         if of_floor.actions == scores.actions
     }
     return IntervalPanel(
         title=title(name_of(metric)),
         names=list(results.methods),
-        intervals=100 * np.array(scores.intervals()),
+        intervals=100 * np.array([scores.interval(method) for method in results.methods]),
         floors=floors,
     )
 

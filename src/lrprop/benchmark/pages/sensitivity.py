@@ -47,7 +47,8 @@ def _factor(results: Results, factor: str, protocol: str, out: Path) -> str:
 
 
 def _cell(scores: Scores) -> str:
-    return percent(scores.intervals()[0], scores.repeated) if scores.actions else NOTHING
+    (method,) = scores.of_entries
+    return percent(scores.interval(method), scores.is_repeated(method)) if scores.actions else NOTHING
 
 
 def _lines(
@@ -61,4 +62,5 @@ def _lines(
 
 
 def _point(scores: Scores) -> list[float]:
-    return [100 * x for x in scores.intervals()[0]] if scores.actions else [np.nan] * 3
+    (method,) = scores.of_entries
+    return [100 * x for x in scores.interval(method)] if scores.actions else [np.nan] * 3
