@@ -56,7 +56,7 @@ def test_tensors_are_as_good_as_arrays_and_a_repeated_video_counts_once() -> Non
     assert _metric([*videos, (tensors, "val")]).compute() == _metric(videos).compute()
 
 
-@pytest.mark.filterwarnings("ignore:.*no labelled val")
+@pytest.mark.filterwarnings("ignore:.*no labelled held-out")
 def test_reset_forgets_every_video() -> None:
     metric = _metric(_all()[:3])
     metric.reset()

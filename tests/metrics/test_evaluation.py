@@ -107,7 +107,9 @@ def test_the_canonical_error_is_there_only_where_the_truth_is() -> None:
 
 def test_unlabelled_videos_give_none_and_one_notice() -> None:
     train, val = perfect_samples(3).videos(), perfect_samples(4).videos()
-    with pytest.warns(UserWarning, match=r"4 of 4 val videos .* no labelled val video: phase_progression") as notices:
+    with pytest.warns(
+        UserWarning, match=r"4 of 4 held-out videos .* no labelled held-out video: phase_progression"
+    ) as notices:
         values = evaluate(_without(train, "labels"), _without(val, "labels"))
     assert len(notices) == 1
     assert {key for key, value in values.items() if value is None} == LABEL_KEYS
@@ -128,7 +130,7 @@ def test_a_video_without_labels_is_left_out_of_the_label_metrics_and_named() -> 
     train, val = random_samples(4, 8).videos(), random_samples(5, 7).videos()
     expected = evaluate(train[1:], val[1:])
     hidden = replace(train[0], labels=None), replace(val[0], labels=np.full_like(val[0].labels, -1))
-    with pytest.warns(UserWarning, match=r"1 of 8 train videos .*; 1 of 7 val videos"):
+    with pytest.warns(UserWarning, match=r"1 of 8 train videos .*; 1 of 7 held-out videos"):
         values = evaluate([hidden[0], *train[1:]], [hidden[1], *val[1:]])
     assert {key: values[key] for key in LABEL_KEYS} == {key: expected[key] for key in LABEL_KEYS}
     assert values["kendalls_tau"] != expected["kendalls_tau"]

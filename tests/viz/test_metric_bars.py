@@ -42,6 +42,13 @@ def test_trained_first_and_in_colour_then_the_floors() -> None:
     assert trouble(figure) == []
 
 
+def test_a_row_on_tune_was_trained_too() -> None:
+    table = metrics("a").replace({"row": {"untrained": "tune"}})
+    (accuracy,) = draw_metric_bars(table, ["dtw_accuracy"]).axes
+    assert [label.get_text() for label in accuracy.get_yticklabels()] == ["trained", "on tune", "time only"]
+    assert [to_hex(bar.get_facecolor()) == ACCENT for bar in bars(accuracy)] == [True, True, False]
+
+
 def test_several_runs_are_called_by_what_differs() -> None:
     trained = metrics("x", "y")
     trained = trained[trained["row"] == "final"]

@@ -145,17 +145,17 @@ def _distance_metrics(
 
 
 def _warn_of_missing_labels(train: Sequence[EmbeddedVideo], val: Sequence[EmbeddedVideo]) -> None:
-    counts = {side: sum(map(_has_labels, videos)) for side, videos in (("train", train), ("val", val))}
-    totals = {"train": len(train), "val": len(val)}
+    sides = {"train": train, "held-out": val}  # of val or of tune
+    counts = {side: sum(map(_has_labels, videos)) for side, videos in sides.items()}
     notices = [
-        f"{totals[side] - counts[side]} of {totals[side]} {side} videos have no phase labels and take no part in the "
+        f"{len(videos) - counts[side]} of {len(videos)} {side} videos have no phase labels and take no part in the "
         "metrics that need them"
-        for side in counts
-        if counts[side] < totals[side]
+        for side, videos in sides.items()
+        if counts[side] < len(videos)
     ]
     probes = "phase_progression, phase_classification"
-    if not counts["val"]:
-        notices.append(f"no labelled val video: {probes}, ap and dtw_accuracy are skipped")
+    if not counts["held-out"]:
+        notices.append(f"no labelled held-out video: {probes}, ap and dtw_accuracy are skipped")
     elif not counts["train"]:
         notices.append(f"no labelled train video: {probes} are skipped")
     if notices:

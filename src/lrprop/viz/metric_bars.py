@@ -56,7 +56,7 @@ def draw_metric_bars(metrics: pd.DataFrame, names: Sequence[str]) -> Figure:
             raise ValueError(f"metric {name!r} is none of {', '.join(sorted(set(metrics['metric'])))}")
         axes = figure.add_subplot(lines, columns, k + 1)
         values = percent_factor(name) * of_metric["value"].to_numpy()
-        _draw_bars(axes, values, [row == "final" for row in of_metric["row"]])
+        _draw_bars(axes, values, [row in ("final", "tune") for row in of_metric["row"]])
         axes.set_yticks(range(len(bars)), labels if k % columns == 0 else [""] * len(bars), fontsize=SIZE)
         axes.set_xlabel(unit(name) + ", lower is better" * lower_is_better(name), fontsize=SIZE)
         entitle(axes, metric_name(name))
