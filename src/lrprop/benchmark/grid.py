@@ -99,6 +99,11 @@ class Grid:
         """In the order of the file."""
         return [method.name for method in self.methods]
 
+    @property
+    def base(self) -> str:
+        """The first method: it measures the floor rows for all; the factors and the paper's Table 4 are about it."""
+        return self.methods[0].name
+
     def method(self, name: str) -> Method:
         """The method of that name."""
         return next(method for method in self.methods if method.name == name)

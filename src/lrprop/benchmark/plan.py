@@ -61,7 +61,7 @@ class Plan:
         return {
             "seed_everything": cell.seed,
             # They are the same for every method: the first one's cells measure them for all.
-            "floors": cell.method == self.grid.method_names[0],
+            "floors": cell.method == self.grid.base,
             **self.grid.options,
             **self.grid.action_options.get(cell.action, {}),
             **method.options,

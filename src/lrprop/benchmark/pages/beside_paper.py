@@ -42,16 +42,16 @@ def _by_action(results: Results, number: int, metrics: Sequence[str]) -> str:
     """The first method on each action, above the paper's LRProp on the same actions."""
     columns = [_action_column(results, metric) for metric in metrics]
     rows = [[action, *(column.cells.get(action, NOTHING) for column in columns)] for action in results.grid.actions]
-    header = [results.grid.method_names[0], *(column.heading for column in columns)]
+    header = [results.grid.base, *(column.heading for column in columns)]
     text = table(header, rows + _paper_rows(number, metrics, results.grid.actions))
     return "\n\n".join([text, *gap_notes({column.heading: column.gaps for column in columns})])
 
 
 def _action_column(results: Results, metric: str) -> Column:
-    published = results.grid.method_names[0]
-    of_actions = {action: results.scores(metric, [published], [action]) for action in results.grid.actions}
+    base = results.grid.base
+    of_actions = {action: results.scores(metric, [base], [action]) for action in results.grid.actions}
     cells = {
-        action: percent(scores.interval(published), scores.is_repeated(published))
+        action: percent(scores.interval(base), scores.is_repeated(base))
         for action, scores in of_actions.items()
         if scores.actions
     }

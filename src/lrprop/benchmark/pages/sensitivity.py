@@ -35,12 +35,12 @@ def _factor(results: Results, factor: str, protocol: str, out: Path) -> str:
     panels = [
         FactorPanel(title(name_of(metric)), labels, _lines(results, scores, metric, methods)) for metric in metrics
     ]
-    published = results.grid.method_names[0]
-    base = methods.index(published) if published in values else None
+    base = results.grid.base
+    place = methods.index(base) if base in values else None
     name = f"{out.stem}-{factor}-{protocol}.png"
-    draw_factor(panels, out.with_name(name), factor=factor, base=base)
+    draw_factor(panels, out.with_name(name), factor=factor, base=place)
     gaps = {title(name_of(m)): [gap for key, s in scores.items() if key[0] == m for gap in s.gaps] for m in metrics}
-    heading = f"### {factor}" + (f", {labels[base]} in {published}" if base is not None else "")
+    heading = f"### {factor}" + (f", {labels[place]} in {base}" if place is not None else "")
     picture = f"![The metrics against {factor}, {protocol}]({name})"
     text = table([f"action, {factor}", *(title(name_of(metric)) for metric in metrics)], rows)
     return "\n\n".join([heading, picture, text, *gap_notes(gaps)])
