@@ -124,6 +124,21 @@ def test_tables_render_without_training(tmp_path: Path, capsys: pytest.CaptureFi
     assert "no finished cell" in capsys.readouterr().err
 
 
+def test_a_cell_that_another_table_holds_is_copied_and_not_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_table(write_grid(tmp_path), lambda cell: {"final": {"ap@5": {"lrprop": 0.9, "tcn": 0.1}[cell.method]}})
+    same = [{"name": "all", "method": "lrprop"}, {"name": "other", "method": "tcn"}]
+    grid = write_grid(tmp_path, methods=same, copy_from=["tiny"])
+    assert run(grid, tmp_path / "no_data", tmp_path) == 0
+    assert "2 of 2 cells are there" in capsys.readouterr().out
+    assert [(line["method"], line["value"]) for line in lines(tmp_path)] == [("all", "0.900000"), ("other", "0.100000")]
+
+    changed = write_grid(tmp_path, methods=same[:1], copy_from=["tiny"], options={"data.num_frames": 13})
+    assert run(changed, tmp_path / "no_data", tmp_path) == 2, "another configuration is to be trained"
+    assert "1 cells failed" in capsys.readouterr().err
+
+
 def test_no_jobs_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["benchmark", str(write_grid(tmp_path)), "--jobs", "0"]) == 2
     assert "jobs=0" in capsys.readouterr().err

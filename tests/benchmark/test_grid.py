@@ -39,6 +39,7 @@ def test_a_method_is_a_layer_or_a_variant_of_one(tmp_path: Path) -> None:
         ({"modality": "sound"}, "'sound' is neither poses nor pixels"),
         ({"paper": [5]}, "5 is none of the tables 1 to 4"),
         ({"leads": ["vava"]}, "leads: 'vava' is not among the methods"),
+        ({"copy_from": ["bigger"]}, "copy_from: there is no grid 'bigger' beside this one"),
         ({"method": []}, "it needs root, profile, methods, actions and seeds"),
     ],
 )

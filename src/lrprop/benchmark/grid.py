@@ -74,6 +74,8 @@ class Grid:
         action_options: the same for one action.
         paper: the tables of the paper, 1 to 4, whose numbers are set beside these.
         leads: the methods that each other one is set against, with intervals; the first method where none is given.
+        copy_from: other grids on the same data. A cell that their tables, beside this one's, hold with the same
+            configuration is copied from there and not trained, whatever its method is called.
     """
 
     file: Path
@@ -88,6 +90,7 @@ class Grid:
     action_options: dict[str, dict[str, Any]] = field(default_factory=dict)
     paper: list[Literal[1, 2, 3, 4]] = field(default_factory=list)
     leads: list[str] = field(default_factory=list)
+    copy_from: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -166,6 +169,9 @@ def _check(grid: Grid) -> None:
     for name in grid.leads:
         if name not in grid.method_names:
             raise ValueError(f"leads: {name!r} is not among the methods.")
+    for name in grid.copy_from:
+        if not grid.file.with_name(f"{name}.yaml").is_file():
+            raise ValueError(f"copy_from: there is no grid {name!r} beside this one.")
     for number in grid.paper:
         if number not in (1, 2, 3, 4):
             raise ValueError(f"paper: {number!r} is none of the tables 1 to 4.")

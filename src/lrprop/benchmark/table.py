@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 
 from lrprop.benchmark.grid import Cell
@@ -47,8 +48,35 @@ class Table:
 
     def add(self, cell: Cell, config: str, outcome: Outcome) -> None:
         """Put in a cell, in place of an older one of the same name, beside whatever the file holds by now."""
-        kept = [line for line in self.lines() if cell_of(line) != cell]
-        lines = sorted([*kept, *_lines(cell, config, outcome)], key=lambda line: tuple(line.values())[:5])
+        self._replace({cell: list(_lines(cell, config, outcome))})
+
+    def copy(self, configs: Mapping[Cell, str], other: Table) -> None:
+        """Put in those cells that another table holds with the same configuration, and this one does not hold yet.
+
+        Args:
+            configs: today's configuration of each cell of this table's grid.
+            other: on the same data; a method may have another name there.
+        """
+        known, lines = self.configs(), other.lines()
+        trained = {(line["action"], int(line["seed"]), line["config"]): cell_of(line) for line in lines}
+        origins = {
+            cell: trained.get((cell.action, cell.seed, config))
+            for cell, config in configs.items()
+            if known.get(cell) != config
+        }
+        self._replace(
+            {
+                cell: [{**line, "method": cell.method} for line in lines if cell_of(line) == origin]
+                for cell, origin in origins.items()
+                if origin is not None
+            }
+        )
+
+    def _replace(self, cells: Mapping[Cell, list[dict[str, str]]]) -> None:
+        if not cells:
+            return
+        kept = [line for line in self.lines() if cell_of(line) not in cells]
+        lines = sorted(chain(kept, *cells.values()), key=lambda line: tuple(line.values())[:5])
         with whole_file(self.file) as unfinished, unfinished.open("w", newline="") as stream:
             writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
             writer.writeheader()
