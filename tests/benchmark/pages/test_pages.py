@@ -157,7 +157,7 @@ def test_what_is_missing_is_named_and_not_averaged_away(tmp_path: Path) -> None:
     means = section(page, "## Trimmed: the val videos as they are", "### Means over actions")
     assert cells(means, "lrprop")[1].startswith("**86.0 ± "), "the mean of squat and pouring"
     assert cells(means, "tcn")[1] == "–", "without pouring"
-    assert "- no value of any method (seed 2) on squat, pouring." in means
+    assert "- no value of any method (seed 2), time_only (seed 2) on squat, pouring." in means
     by_action = section(page, "## Trimmed: the val videos as they are", "### By action")
     assert "| lrprop | **91.0 ± 1.0** | **81.0 ± 1.0** |" in by_action
     assert "| tcn | 71.0 ± 1.0 | – |" in by_action

@@ -97,5 +97,9 @@ def _missing(results: Results) -> list[str]:
     actions: dict[tuple[str, str], list[str]] = defaultdict(list)
     for (method, action), of in seeds.items():
         actions[method, seeds_in_words(of)].append(action)
-    singles = [f"{method} on {', '.join(where)}, {of}" for (method, of), where in sorted(actions.items())]
+    alike: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for (method, of_method), where in actions.items():
+        is_everywhere = len(where) == len(results.grid.actions) > 1
+        alike["every action" if is_everywhere else ", ".join(where), of_method].append(method)
+    singles = [f"{', '.join(methods)} on {where}, {of_methods}" for (where, of_methods), methods in alike.items()]
     return [f"every method on every action, {seeds_in_words(whole)}"] * bool(whole) + singles

@@ -102,13 +102,16 @@ def gap_notes(gaps: Mapping[str, Sequence[Gap]]) -> list[str]:
     for metric, of_metric in gaps.items():
         for gap in dict.fromkeys(of_metric):
             metrics[gap].append(metric)
-    actions: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
-    for gap, concerned in metrics.items():
-        actions[gap.who, tuple(concerned)].append(gap.action)
+    places: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
+    for gap, in_metrics in metrics.items():
+        places[gap.who, tuple(in_metrics)].append(gap.action)
+    alike: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = defaultdict(list)
+    for (who, concerned), where in places.items():
+        alike[tuple(where), concerned].append(who)
     notes = [
-        f"- no value of {who} on {', '.join(where)}"
+        f"- no value of {', '.join(who)} on {', '.join(where)}"
         + f" in {', '.join(concerned)}" * (len(concerned) < len(gaps))
         + "."
-        for (who, concerned), where in actions.items()
+        for (where, concerned), who in alike.items()
     ]
     return ["\n".join(notes)] if notes else []
