@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from lrprop.benchmark import statistics
 from lrprop.benchmark.grid import FLOORS, Cell, Grid
 from lrprop.benchmark.table import cell_of
 from lrprop.data.penn_action import ACTIONS, ALL
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 # The protocol of a metric whose name has no prefix: the videos as they are.
 TRIMMED = "trimmed"
@@ -232,6 +235,14 @@ def _place(line: dict[str, str]) -> tuple[str, str]:
     """The action and the metric; a model of all actions has both in the metric's name: "squat/kendalls_tau"."""
     first, _, rest = line["metric"].partition("/")
     return (first, rest) if line["action"] == ALL and first in ACTIONS else (line["action"], line["metric"])
+
+
+def grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:
+    """The second halves of pairs by their first, both in the order in which they come."""
+    groups: dict[K, list[V]] = {}
+    for key, value in pairs:
+        groups.setdefault(key, []).append(value)
+    return groups
 
 
 def seeds_in_words(seeds: Sequence[int]) -> str:

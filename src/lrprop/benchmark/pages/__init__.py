@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
 
 from lrprop.benchmark.grid import Grid
 from lrprop.benchmark.pages.beside_paper import beside_the_paper
 from lrprop.benchmark.pages.comparison import comparison
 from lrprop.benchmark.pages.sensitivity import sensitivity
-from lrprop.benchmark.results import Results, seeds_in_words
+from lrprop.benchmark.results import Results, grouped, seeds_in_words
 from lrprop.benchmark.statistics import RESAMPLES
 from lrprop.errors import InputError
 
@@ -90,16 +90,12 @@ def _missing(results: Results) -> list[str]:
     """The cells that are missing: seeds of which all are, then by method and seeds."""
     of_seed = Counter(cell.seed for cell in results.missing)
     whole = [seed for seed, count in of_seed.items() if count == len(results.grid.cells()) / len(results.grid.seeds)]
-    seeds: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for cell in results.missing:
-        if cell.seed not in whole:
-            seeds[cell.method, cell.action].append(cell.seed)
-    actions: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for (method, action), of in seeds.items():
-        actions[method, seeds_in_words(of)].append(action)
-    alike: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for (method, of_method), where in actions.items():
-        is_everywhere = len(where) == len(results.grid.actions) > 1
-        alike["every action" if is_everywhere else ", ".join(where), of_method].append(method)
+    seeds = grouped(((cell.method, cell.action), cell.seed) for cell in results.missing if cell.seed not in whole)
+    actions = grouped(((method, seeds_in_words(of)), action) for (method, action), of in seeds.items())
+    everywhere = len(results.grid.actions)
+    alike = grouped(
+        (("every action" if len(where) == everywhere > 1 else ", ".join(where), of_method), method)
+        for (method, of_method), where in actions.items()
+    )
     singles = [f"{', '.join(methods)} on {where}, {of_methods}" for (where, of_methods), methods in alike.items()]
     return [f"every method on every action, {seeds_in_words(whole)}"] * bool(whole) + singles

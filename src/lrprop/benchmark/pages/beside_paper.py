@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lrprop.benchmark.pages.columns import Column, columns_table, gap_notes, means_column, of_protocol
-from lrprop.benchmark.pages.markdown import NOTHING, percent, rule, table, title
+from lrprop.benchmark.pages.columns import Column, cells_of, columns_table, gap_notes, means_column, of_protocol
+from lrprop.benchmark.pages.markdown import NOTHING, rule, table, title
 from lrprop.benchmark.pages.paper import CITATION, NOTES, TITLES, paper_table
 from lrprop.benchmark.results import TRIMMED, Results, name_of
 
@@ -50,11 +50,7 @@ def _by_action(results: Results, number: int, metrics: Sequence[str]) -> str:
 def _action_column(results: Results, metric: str) -> Column:
     base = results.grid.base
     of_actions = {action: results.scores(metric, [base], [action]) for action in results.grid.actions}
-    cells = {
-        action: percent(scores.interval(base), scores.is_repeated(base))
-        for action, scores in of_actions.items()
-        if scores.actions
-    }
+    cells = {action: cells_of(scores)[base] for action, scores in of_actions.items() if scores.actions}
     return Column(title(name_of(metric)), cells, [gap for scores in of_actions.values() for gap in scores.gaps])
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lrprop.benchmark.pages.markdown import NOTHING, bold, percent, rule, table, title
-from lrprop.benchmark.results import Gap, Results, Scores, name_of, protocol_of, sign_of
+from lrprop.benchmark.results import Gap, Results, Scores, grouped, name_of, protocol_of, sign_of
 
 # The paper's five metrics, one of each kind, and what the second protocol and the synthetic set add.
 HEADLINE = (
@@ -46,12 +45,12 @@ def of_protocol(results: Results, protocol: str, names: Sequence[str] = HEADLINE
 def means_column(results: Results, metric: str, heading: str, actions: Sequence[str] | None = None) -> Column:
     """The means of methods and floor rows over some actions, by default all of the grid."""
     scores = results.scores(metric, results.methods, actions)
-    cells, gaps = _cells(scores, is_best_bold=True), list(scores.gaps)
+    cells, gaps = cells_of(scores, is_best_bold=True), list(scores.gaps)
     for floor in results.floors:
         of_floor = results.scores(metric, [floor], scores.actions)
         gaps += of_floor.gaps
         if of_floor.actions == scores.actions:
-            cells |= _cells(of_floor, is_best_bold=False)
+            cells |= cells_of(of_floor)
     return Column(heading, cells, gaps)
 
 
@@ -62,14 +61,15 @@ def action_column(results: Results, metric: str, action: str, heading: str) -> C
     best = max((float(scores.signed[0, 0]) for scores in of_methods if scores.actions), default=None)
     cells: dict[str, str] = {}
     for scores in of_methods:
-        cells |= _cells(scores, is_best_bold=bool(scores.actions) and scores.signed[0, 0] == best)
+        cells |= cells_of(scores, is_best_bold=bool(scores.actions) and scores.signed[0, 0] == best)
     for scores in of_floors:
-        cells |= _cells(scores, is_best_bold=False)
+        cells |= cells_of(scores)
     gaps = results.scores(metric, results.begun, [action]).gaps + [gap for scores in of_floors for gap in scores.gaps]
     return Column(heading, cells, gaps)
 
 
-def _cells(scores: Scores, is_best_bold: bool) -> dict[str, str]:
+def cells_of(scores: Scores, is_best_bold: bool = False) -> dict[str, str]:
+    """Means with their intervals, by method or floor row; nothing where no action has a value of all."""
     if not scores.actions:
         return {}
     intervals = {entry: scores.interval(entry) for entry in scores.of_entries}
@@ -98,16 +98,9 @@ def gap_notes(gaps: Mapping[str, Sequence[Gap]]) -> list[str]:
     Args:
         gaps: of each metric by its title.
     """
-    metrics: dict[Gap, list[str]] = defaultdict(list)
-    for metric, of_metric in gaps.items():
-        for gap in dict.fromkeys(of_metric):
-            metrics[gap].append(metric)
-    places: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
-    for gap, in_metrics in metrics.items():
-        places[gap.who, tuple(in_metrics)].append(gap.action)
-    alike: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = defaultdict(list)
-    for (who, concerned), where in places.items():
-        alike[tuple(where), concerned].append(who)
+    metrics = grouped((gap, metric) for metric, of_metric in gaps.items() for gap in dict.fromkeys(of_metric))
+    places = grouped(((gap.who, tuple(concerned)), gap.action) for gap, concerned in metrics.items())
+    alike = grouped(((tuple(where), concerned), who) for (who, concerned), where in places.items())
     notes = [
         f"- no value of {', '.join(who)} on {', '.join(where)}"
         + f" in {', '.join(concerned)}" * (len(concerned) < len(gaps))

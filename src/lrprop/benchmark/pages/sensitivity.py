@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lrprop.benchmark.pages.columns import gap_notes, of_protocol
-from lrprop.benchmark.pages.markdown import NOTHING, percent, table, title
+from lrprop.benchmark.pages.columns import cells_of, gap_notes, of_protocol
+from lrprop.benchmark.pages.markdown import NOTHING, table, title
 from lrprop.benchmark.results import Results, Scores, name_of
 from lrprop.viz.comparison import FactorPanel, draw_factor
 
@@ -28,7 +28,7 @@ def _factor(results: Results, factor: str, protocol: str, out: Path) -> str:
     metrics = of_protocol(results, protocol)
     scores = {(m, a, n): results.scores(m, [n], [a]) for m in metrics for a in results.grid.actions for n in methods}
     rows = [
-        [f"{action}, {label}", *(_cell(scores[metric, action, method]) for metric in metrics)]
+        [f"{action}, {label}", *(cells_of(scores[metric, action, method]).get(method, NOTHING) for metric in metrics)]
         for action in results.grid.actions
         for method, label in zip(methods, labels, strict=True)
     ]
@@ -46,21 +46,15 @@ def _factor(results: Results, factor: str, protocol: str, out: Path) -> str:
     return "\n\n".join([heading, picture, text, *gap_notes(gaps)])
 
 
-def _cell(scores: Scores) -> str:
-    (method,) = scores.of_entries
-    return percent(scores.interval(method), scores.is_repeated(method)) if scores.actions else NOTHING
-
-
 def _lines(
     results: Results, scores: dict[tuple[str, str, str], Scores], metric: str, methods: list[str]
 ) -> dict[str, np.ndarray]:
     """For each action the means and intervals (K, 3) in percent; NaN where there is no value."""
     return {
-        action: np.array([_point(scores[metric, action, method]) for method in methods])
+        action: np.array([_point(scores[metric, action, method], method) for method in methods])
         for action in results.grid.actions
     }
 
 
-def _point(scores: Scores) -> list[float]:
-    (method,) = scores.of_entries
+def _point(scores: Scores, method: str) -> list[float]:
     return [100 * x for x in scores.interval(method)] if scores.actions else [np.nan] * 3
