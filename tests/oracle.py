@@ -238,6 +238,65 @@ def gta_oracle(
     return {"loss": cycle_loss + weight * alignment, "smooth_dtw": alignment, "cycle": cycle_loss}
 
 
+# --- objectives: LAC -------------------------------------------------------------------------------------------------
+
+
+def local_alignments(similarity: np.ndarray, opening: np.ndarray, extending: np.ndarray) -> dict[tuple[int, int], Any]:
+    """The scores of every local alignment, by the cell of its last match: for tiny sizes only.
+
+    An alignment is a sequence of matches and gaps that begins and ends with a match; a gap that advances in the columns
+    may be followed by one that advances in the rows, not the other way round.
+    """
+    n, m = similarity.shape
+    scores: dict[tuple[int, int], Any] = {(i, j): [] for i in range(n) for j in range(m)}
+
+    def go_on(i: int, j: int, state: str, score: float) -> None:
+        if state == "match":
+            scores[i, j].append(score)
+        if i + 1 < n and j + 1 < m:
+            go_on(i + 1, j + 1, "match", score + similarity[i + 1, j + 1])
+        if j + 1 < m and state != "rows":
+            penalty = extending if state == "columns" else opening
+            go_on(i, j + 1, "columns", score - penalty[i, j + 1])
+        if i + 1 < n:
+            penalty = extending if state == "rows" else opening
+            go_on(i + 1, j, "rows", score - penalty[i + 1, j])
+
+    for i in range(n):
+        for j in range(m):
+            go_on(i, j, "match", similarity[i, j])
+    return scores
+
+
+def lac_oracle(
+    z: np.ndarray,
+    steps: np.ndarray,
+    mask: np.ndarray,
+    video: np.ndarray,
+    opening: np.ndarray,
+    extending: np.ndarray,
+    *,
+    weight: float = 0.01,
+    temperature: float = 0.8,
+    variance: float = 10.0,
+) -> dict[str, float]:
+    """The loss of LAC and its terms, pair by pair on the real frames alone, alignment by alignment."""
+    contrasts, scores = [], []
+    for a in range(len(z)):
+        for b in range(a + 1, len(z)):
+            if video[a] != video[b]:
+                continue
+            x, y = z[a][mask[a]], z[b][mask[b]]
+            distances = np.array([[_squared_distance(p, q) for q in y] for p in x])
+            every = [score for ends in local_alignments(distances, opening, extending).values() for score in ends]
+            total = temperature * math.log(sum(math.exp(score / temperature) for score in every))
+            scores.append(total / (len(x) * len(y)))
+            divergence = _prior_kl(x, y, steps[a][mask[a]], steps[b][mask[b]], temperature, variance)
+            contrasts.append(divergence / len(y))
+    contrast, alignment = _mean(contrasts), _mean(scores)
+    return {"loss": contrast + weight * alignment, "contrast": contrast, "local_alignment": alignment}
+
+
 # --- objectives: LAV and VAVA ----------------------------------------------------------------------------------------
 
 

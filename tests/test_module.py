@@ -14,6 +14,7 @@ from lrprop.data import AlignmentDataModule
 from lrprop.encoders import Encoder
 from lrprop.errors import InputError
 from lrprop.module import AlignmentModule
+from lrprop.objectives import LAC
 from tests.encoders.test_encoder import SMALL
 
 
@@ -90,6 +91,21 @@ def test_gradients_are_clipped_in_every_precision(precision: str, penn_folder: P
     _, weights = fit(penn_folder, tmp_path, precision, on_nonfinite="skip")
     assert weights.gradient_norms[0] == pytest.approx(1e-3, rel=1e-2)
     assert weights.sums[0] != weights.sums[2]
+
+
+def test_an_objective_may_have_learning_rates_of_its_own(penn_folder: Path, tmp_path: Path) -> None:
+    """Adam's first step moves a parameter by its rate; here nothing but the penalties has one."""
+    data = AlignmentDataModule(penn_folder, "squat", num_frames=6)
+    module = AlignmentModule(Encoder("poses", **(SMALL | {"num_frames": 6})), LAC(), learning_rate=0.0)  # type: ignore
+    before = {name: weight.detach().clone() for name, weight in module.named_parameters()}
+    trainer = pl.Trainer(
+        max_steps=1, logger=False, enable_checkpointing=False, enable_progress_bar=False, default_root_dir=tmp_path
+    )
+    trainer.fit(module, data)
+    moved = {name: (weight - before[name]).abs().max().item() for name, weight in module.named_parameters()}
+    assert moved.pop("objective.gap_open") == pytest.approx(0.1, rel=1e-3)
+    assert moved.pop("objective.gap_extend") == pytest.approx(0.1, rel=1e-3)
+    assert set(moved.values()) == {0.0}
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes")])

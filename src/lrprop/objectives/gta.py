@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from lrprop.batch import Views
+from lrprop.objectives.antidiagonals import antidiagonals, from_antidiagonals, one_row_down
 from lrprop.objectives.pairs import ViewPairs, select_pairs, view_pairs
 from lrprop.objectives.priors import cycle_cross_entropy, log_match_probabilities, masked_log_softmax
 
@@ -105,22 +105,13 @@ def accumulated_costs(cost: Tensor, gamma: float) -> Tensor:
     Returns:
         (B, N, M), differentiable; the value at (n - 1, m - 1) depends on the first n rows and m columns only.
     """
-    rows, columns = cost.shape[1:]
-    row = torch.arange(rows, device=cost.device)
-    unreached = cost.new_full((len(cost), rows), _UNREACHED)
-    before, last, diagonals = unreached, unreached, []
-    for step in range(rows + columns - 1):
-        column = (step - row).clamp(0, columns - 1)
-        own = cost[:, row, column]
-        if step:
-            previous = torch.stack([last, _one_row_down(before), _one_row_down(last)])
+    unreached = cost.new_full(cost.shape[:2], _UNREACHED)
+    before, last = unreached, unreached
+    diagonals: list[Tensor] = []
+    for own, is_inside in antidiagonals(cost):
+        if diagonals:
+            previous = torch.stack([last, one_row_down(before, _UNREACHED), one_row_down(last, _UNREACHED)])
             own = own + (torch.softmax(-previous / gamma, 0) * previous).sum(0)
-        is_inside = (step - row >= 0) & (step - row < columns)
         before, last = last, torch.where(is_inside, own, unreached)
         diagonals.append(last)
-    steps = row.unsqueeze(1) + torch.arange(columns, device=cost.device)
-    return torch.stack(diagonals, 1)[:, steps, row.unsqueeze(1)]
-
-
-def _one_row_down(diagonal: Tensor) -> Tensor:
-    return pad(diagonal[:, :-1], (1, 0), value=_UNREACHED)
+    return from_antidiagonals(diagonals, cost.shape[2])
