@@ -1,0 +1,73 @@
+"""The results of the repository: every page is what its CSV file gives, and the findings repeat the pages."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lrprop.benchmark.commands import tables
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "docs/results"
+FINDINGS = (ROOT / "docs/results.md").read_text(encoding="utf-8")
+# The order in which the findings give five metrics in one column.
+FIVE = ("classification@100", "progression", "Kendall's tau", "AP@5", "DTW accuracy")
+
+Table = dict[str, dict[str, str]]
+
+
+@pytest.mark.parametrize("page", sorted(RESULTS.glob("*.md")), ids=lambda page: page.stem)
+def test_a_page_is_what_its_table_gives(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells of a configuration that the repository no longer has would be missing here, too."""
+    monkeypatch.chdir(ROOT)
+    copy = shutil.copy(page.with_suffix(".csv"), tmp_path)
+    tables(Path(f"experiments/benchmarks/{page.stem}.yaml"), table=Path(copy))
+    assert (tmp_path / page.name).read_text(encoding="utf-8") == page.read_text(encoding="utf-8")
+    assert {picture.name for picture in tmp_path.glob("*.png")} == {
+        picture.name for picture in RESULTS.glob(f"{page.stem}-*.png")
+    }
+
+
+def table_after(text: str, *titles: str) -> Table:
+    """The first table after some titles, one inside the other: rows by name, cells by column."""
+    for title in titles:
+        text = text[text.index(title) + len(title) :]
+    found = re.search(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    assert found
+    head, _, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in found[0].splitlines())
+    return {row[0].lower(): dict(zip(head[1:], row[1:], strict=True)) for row in rows}
+
+
+def plain(cell: str) -> str:
+    """A figure without its interval and its marks."""
+    return cell.replace("*", "").split(" ±")[0]
+
+
+@pytest.mark.parametrize(
+    ("title", "page"),
+    [
+        ("five of the six baselines learn little but time", "penn_poses"),
+        ("SoftDTW helps; the propagated prior trades phases for order", "penn_ablation"),
+    ],
+)
+def test_means_of_the_findings_are_those_of_the_page(title: str, page: str) -> None:
+    text = (RESULTS / f"{page}.md").read_text(encoding="utf-8")
+    stated = table_after(FINDINGS, title)
+    assert len(stated) >= 4
+    for protocol in ("trimmed", "loose"):
+        means = table_after(text, f"## {protocol.capitalize()}:", "### Means over actions")
+        for method, row in stated.items():
+            figures = {name.strip(" †"): plain(cell) for name, cell in means[method].items()}
+            assert row[protocol] == " / ".join(figures[metric] for metric in FIVE), (method, protocol)
+
+
+def test_leads_of_the_findings_are_those_of_the_page() -> None:
+    text = (RESULTS / "penn_poses.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\S+) \| (trimmed|loose) \| (.*) \|$", FINDINGS, re.MULTILINE)
+    assert len(rows) >= 2 * 8
+    for method, protocol, cells in rows:
+        leads = table_after(text, f"## {protocol.capitalize()}:", "### The lead of lrprop+")
+        assert list(leads[method].values())[:5] == cells.split(" | "), (method, protocol)
