@@ -165,14 +165,14 @@ class Results:
         gaps = [gap for action in looked_at for gap in self._gaps(action, {e: found[e][action] for e in entries})]
         return Scores(metric, kept, of_entries, gaps)
 
-    def lead(self, metric: str, method: str, other: str) -> statistics.Interval | None:
-        """By how much one method is better than another, over the actions and seeds that both have.
+    def lead(self, metric: str, method: str, other: str, actions: Sequence[str]) -> statistics.Interval | None:
+        """By how much one method is better than another, over those of some actions and the seeds that both have.
 
         Returns:
             The paired difference with its interval; None where there is one pair of values, or none.
         """
         pairs = []
-        for action in self.grid.actions:
+        for action in actions:
             ours, theirs = (self._of_seeds(metric, entry, action) for entry in (method, other))
             pairs.append(sign_of(metric) * np.array([ours[seed] - theirs[seed] for seed in ours if seed in theirs]))
         found = [of_seeds for of_seeds in pairs if of_seeds.size]

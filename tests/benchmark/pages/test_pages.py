@@ -104,6 +104,27 @@ def test_leads_are_paired(full: str) -> None:
     assert cells(leads, "tcn")[1] == "**+20.0 [+20.0, +20.0]**"
 
 
+def test_leads_leave_out_what_does_not_discriminate_and_show_all_first(tmp_path: Path) -> None:
+    """On squat, where `time_only` beats every method in Kendall's tau, SCL is as good as LRProp."""
+
+    def level_on_squat(cell: Cell) -> Rows:
+        found = rows(cell)
+        if cell == Cell("scl", "squat", cell.seed):
+            found["final"]["kendalls_tau"] = value("lrprop", "squat", cell.seed)
+        return found
+
+    grid = grid_of(tmp_path)
+    write_table(grid, level_on_squat)
+    page = page_of(grid)
+    leads = section(page, "## Trimmed: the val videos as they are", "### The lead of lrprop")
+    everywhere, _, kept = leads.strip().split("\n\n")[1:]
+    assert cells(everywhere, "scl")[0].startswith("+5.0 [")
+    assert cells(kept, "") == ["Kendall's tau (1 of 2)"]
+    assert cells(kept, "scl") == ["**+10.0 [+10.0, +10.0]**"]
+    loose = section(page, "## Loose: the val videos cut at random at both ends and re-timed at random")
+    assert "without the actions" not in section(loose, "### The lead of lrprop"), "there all actions discriminate"
+
+
 def test_leads_of_other_methods_over_what_both_have(tmp_path: Path) -> None:
     grid = grid_of(tmp_path, leads=["lrprop", "tcn"])
     undefined: Rows = {"final": {"kendalls_tau": None, "ap@5": None, "dtw_accuracy": None}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -86,16 +86,31 @@ def _rank_row(results: Results, metric: str, actions: Sequence[str], how_many: s
 
 
 def _leads(results: Results, method: str, metrics: Sequence[str]) -> str:
-    others = [other for other in results.methods if other != method]
-    rows = [[other, *(_lead(results, metric, method, other) for metric in metrics)] for other in others]
     text = f"""Paired differences in points between {method} and each other method, positive where {method} is better,
 with 95 % bootstrap intervals over the actions and seeds for which both have values; bold where that excludes 0."""
-    return f"{text}\n\n{table(['', *(title(name_of(metric)) for metric in metrics)], rows)}"
+    everywhere = {metric: list(results.grid.actions) for metric in metrics}
+    discriminating = {
+        metric: results.discriminating(metric) for metric in metrics if _not_discriminating(results, metric)
+    }
+    parts = [text, _leads_table(results, method, everywhere)]
+    if any(discriminating.values()):
+        parts += [
+            "The same without the actions that do not discriminate:",
+            _leads_table(results, method, discriminating),
+        ]
+    return "\n\n".join(parts)
 
 
-def _lead(results: Results, metric: str, method: str, other: str) -> str:
-    lead = results.lead(metric, method, other)
-    return NOTHING if lead is None else difference(lead)
+def _leads_table(results: Results, method: str, actions: Mapping[str, list[str]]) -> str:
+    """The leads of a method in some metrics, each over some actions, whose number the heading says if it is not all."""
+    kept = {metric: of_metric for metric, of_metric in actions.items() if of_metric}
+    counts = {m: f" ({len(a)} of {len(results.grid.actions)})" * (a != results.grid.actions) for m, a in kept.items()}
+    rows = []
+    for other in results.methods:
+        if other != method:
+            leads = [results.lead(metric, method, other, of_metric) for metric, of_metric in kept.items()]
+            rows.append([other, *(NOTHING if lead is None else difference(lead) for lead in leads)])
+    return table(["", *(title(name_of(metric)) + count for metric, count in counts.items())], rows)
 
 
 def _figure(draw: Callable[[list[Panel], Path], Path], panels: list[Panel], out: Path, what: str, caption: str) -> str:
