@@ -45,7 +45,7 @@ class LAC(nn.Module):
         temperature: of the smooth maximum and of the softmax over cosine similarities.
         variance: of the Gaussian Q, in squared steps.
         gap_penalty: what all penalties begin with.
-        frames: the most frames of a view, as `data.num_frames`.
+        frames: the most frames of a view; the default is what Pouring's have, the most of all actions here.
         gap_learning_rate: of the penalties; all else has the model's.
     """
 
@@ -55,7 +55,7 @@ class LAC(nn.Module):
         temperature: float = 0.8,
         variance: float = 10.0,
         gap_penalty: float = 1.0,
-        frames: int = 80,
+        frames: int = 240,
         gap_learning_rate: float = 0.1,
     ) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class LAC(nn.Module):
         if z.shape[1] > self.frames:
             raise InputError(
                 f"LAC has gap penalties for {self.frames} frames, and a view has {z.shape[1]}: "
-                f"set model.objective.init_args.frames to data.num_frames."
+                "set model.objective.init_args.frames to data.num_frames."
             )
         pairs = select_pairs(z, views, view_pairs(views.video)[0], "same video")
         n, m = pairs.real_frames().unbind(1)
