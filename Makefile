@@ -26,11 +26,13 @@ METHODS := $(basename $(notdir $(wildcard experiments/methods/*.yaml)))
 PROFILE ?= $(if $(shell command -v nvidia-smi),gpu,cpu)
 # poses where there are joints, else pixels; INPUT=pixels reads the images of Penn Action
 INPUT := $(if $(wildcard $(ROOT)/labels/*.mat),poses,pixels)
-# The profile of the machine, refined for the kind of input where there is such a file; the method and, where there is
-# such a file, its lambdas for the action come last: what makes up a method holds on every machine.
+# What an action's synthetic set needs otherwise comes behind the action; the profile of the machine is refined for the
+# kind of input where there is such a file; the method and, where there is such a file, its lambdas for the action come
+# last: what makes up a method holds on every machine.
 FOUND = $(patsubst experiments/%.yaml,%,$(wildcard experiments/$(1).yaml))
-LAYERS = base actions/$(ACTION) profiles/$(PROFILE) $(call FOUND,profiles/$(PROFILE)-$(INPUT)) methods/$(METHOD) \
-	$(call FOUND,methods/$(METHOD)/$(ACTION))
+LAYERS = base actions/$(ACTION) $(if $(DATA),,$(call FOUND,synthetic/$(ACTION))) \
+	profiles/$(PROFILE) $(call FOUND,profiles/$(PROFILE)-$(INPUT)) \
+	methods/$(METHOD) $(call FOUND,methods/$(METHOD)/$(ACTION))
 FIT = $(BIN)/lrprop fit $(LAYERS:%=--config experiments/%.yaml) --data.root "$(ROOT)" --data.input $(INPUT) --name "$(NAME)" \
 	--seed_everything $(SEED) --trainer.devices $(DEVICES) $(if $(EPOCHS),--trainer.max_epochs $(EPOCHS)) \
 	$(if $(filter wandb,$(LOGGER)),--wandb) $(ARGS) $(PASSED)

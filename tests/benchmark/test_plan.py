@@ -39,6 +39,20 @@ def test_layers_are_those_of_make_train(
     assert [str(file.relative_to(EXPERIMENTS).with_suffix("")) for file in layers] == expected
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize(("action", "frames"), [("pouring", 80), ("squat", None)])
+def test_a_synthetic_set_has_a_layer_where_it_needs_one(action: str, frames: int | None, tmp_path: Path) -> None:
+    """T of the paper's Pouring is twice what the longest synthetic video has."""
+    arguments = ["make", "-n", "train", "PROFILE=cpu", f"ACTION={action}"]
+    shown = subprocess.run(arguments, cwd=EXPERIMENTS.parent, capture_output=True, text=True, check=True).stdout
+    grid = {"methods": ["lrprop"], "actions": [action], "profile": "cpu", "modality": "pixels"}
+    made = plan_of(write_grid(tmp_path, **grid, synthetic=True)).layers(Cell("lrprop", action, 0))
+    found = plan_of(write_grid(tmp_path, **grid)).layers(Cell("lrprop", action, 0))
+    assert [str(file.relative_to(EXPERIMENTS.parent)) for file in made] == re.findall(r"--config (\S+\.yaml)", shown)
+    more = [yaml.safe_load(file.read_text()) for file in made if file not in found]
+    assert more == ([{"data": {"num_frames": frames}}] if frames else [])
+
+
 def test_a_variant_has_the_layers_of_its_method_and_options_over_the_grids(tmp_path: Path) -> None:
     variant = {"name": "v", "method": "lrprop", "options": {"a": 2, "b": 2}, "action_options": {"squat": {"b": 3}}}
     options = {"options": {"a": 0, "c": 0, "d": 0}, "action_options": {"squat": {"a": 1, "c": 1}}}

@@ -44,6 +44,7 @@ class Plan:
         must_exist = {
             "base": True,
             f"actions/{cell.action}": True,
+            **({f"synthetic/{cell.action}": False} if self.grid.synthetic else {}),
             f"profiles/{profile}": True,
             f"profiles/{profile}-{self.grid.modality}": False,
             f"methods/{method}": True,
