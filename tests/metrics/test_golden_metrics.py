@@ -16,6 +16,7 @@ from lrprop.metrics.functional import (
     phase_classification,
     phase_progression,
 )
+from tests.oracle import phase_progression_oracle
 
 Videos = tuple[list[np.ndarray], list[np.ndarray]]
 
@@ -68,10 +69,30 @@ def test_phase_classification(train: Videos, val: Videos, expected: dict[str, An
 
 
 def test_phase_progression(train: Videos, val: Videos, expected: dict[str, Any]) -> None:
+    exact_val = _in_float64(val)
     for part, value in expected["phase_progression"].items():
         count = max(1, int(float(part) * len(train[0])))
-        score = phase_progression(train[0][:count], train[1][:count], *val)
-        assert score == near(value)
+        videos = train[0][:count], train[1][:count]
+        exact = phase_progression(*_in_float64(videos), *exact_val)
+        assert exact == pytest.approx(phase_progression_oracle(*_in_float64(videos), *exact_val), rel=0, abs=1e-10)
+        rounding = _rounding(videos[0], value)
+        assert exact == pytest.approx(value, rel=0, abs=rounding)
+        assert phase_progression(*videos, *val) == pytest.approx(exact, rel=0, abs=rounding)
+
+
+def _in_float64(videos: Videos) -> Videos:
+    return [frames.astype(np.float64) for frames in videos[0]], videos[1]
+
+
+def _rounding(videos: list[np.ndarray], value: float) -> float:
+    """What the last digits of float32, in which the original code fits, can move R^2 by.
+
+    They differ between processors. Where 19 frames fit 16 slopes (condition 18, R^2 -1.93) it is 6e-6; elsewhere
+    less than the 1e-6 of the other metrics.
+    """
+    frames = np.concatenate(videos)
+    condition = np.linalg.cond(frames - frames.mean(axis=0))
+    return float(max(1e-6, np.finfo(np.float32).eps * condition * (1 - value)))
 
 
 def test_dtw_accuracy(val: Videos, expected: dict[str, Any]) -> None:
