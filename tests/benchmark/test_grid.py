@@ -72,6 +72,7 @@ def test_shipped_grids_have_the_sizes_that_they_promise(file: Path) -> None:
         "penn_ends": (4, 3, 3),
         "penn_ablation": (4, 7, 3),
         "penn_sensitivity": (19, 2, 1),
+        "penn_schedule": (4, 2, 1),
         "synthetic_pixels": (8, 4, 3),
         "synthetic_ends": (4, 3, 3),
         "synthetic_ablation": (4, 1, 3),
