@@ -70,6 +70,21 @@ def test_workers_change_nothing(penn_folder: Path) -> None:
         assert torch.equal(alone.frames, together.frames)
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_views_longer_than_every_training_video_are_told_of(
+    penn_folder: Path, caplog: pytest.LogCaptureFixture, more: int
+) -> None:
+    found = AlignmentDataModule(penn_folder, "squat")
+    found.setup("fit")
+    longest = max(video.n for video in found.split("train"))
+    caplog.clear()
+    AlignmentDataModule(penn_folder, "squat", num_frames=longest + more).setup("fit")
+    told = f"data.num_frames={longest + 1}, but the longest training video has {longest} frames"
+    assert [told in record.message for record in caplog.records] == [True] * more
+    AlignmentDataModule(penn_folder, "squat", num_frames=longest + 1).setup("validate")
+    assert len(caplog.records) == more
+
+
 def test_too_many_videos_a_batch(penn_folder: Path) -> None:
     with pytest.raises(InputError, match=r"videos_per_batch=5.*4 training videos"):
         AlignmentDataModule(penn_folder, "squat", videos_per_batch=5).setup()

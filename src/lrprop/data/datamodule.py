@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -26,6 +27,8 @@ from lrprop.data.sampling import TemporalSampling, VideoBatches, longest_first
 from lrprop.data.sources import Input, find_videos
 from lrprop.data.video import Split, UnreadableVideoError, Video
 from lrprop.errors import InputError
+
+_log = logging.getLogger("lrprop")
 
 
 class AlignmentDataModule(pl.LightningDataModule):
@@ -129,6 +132,8 @@ class AlignmentDataModule(pl.LightningDataModule):
         self._check_batch()
         if (processes := self._place[1]) > (count := len(self.split("train"))):
             raise InputError(f"trainer.devices: {processes} processes, but {self.root} has {count} training videos.")
+        if stage == "fit":
+            self._warn_of_padding()
         self.inputs: Inputs = PixelInputs(self.image_augmentation, self.frame_cache)
         if self.videos[0].poses is not None:
             self.inputs = PoseInputs(self.pose_augmentation)
@@ -139,6 +144,16 @@ class AlignmentDataModule(pl.LightningDataModule):
             raise InputError(
                 f"data.videos_per_batch={self.videos_per_batch}, but {self.root} has {count} training videos of "
                 f"{action}; lower it or add videos."
+            )
+
+    def _warn_of_padding(self) -> None:
+        """Positions run from 0 to T - 1 over a whole video, but no further than n - 1 in views of a shorter one."""
+        longest = max(video.n for video in self.split("train"))
+        if self.sampling.num_frames > longest:
+            _log.warning(
+                f"data.num_frames={self.sampling.num_frames}, but the longest training video has {longest} frames: "
+                "every view is padded, and evaluation gives frames positions that training never sees. Give "
+                f"data.num_frames={longest} or less."
             )
 
     def use_feature_bank(
