@@ -52,6 +52,7 @@ def plain(cell: str) -> str:
         ("five of the six baselines learn little but time", "penn_poses"),
         ("On synthetic pixels SCL is ahead of LRProp too", "synthetic_pixels"),
         ("SoftDTW helps; the propagated prior trades phases for order", "penn_ablation"),
+        ("On synthetic pouring too", "synthetic_ablation"),
     ],
 )
 def test_means_of_the_findings_are_those_of_the_page(title: str, page: str) -> None:
