@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lrprop.benchmark.commands import tables
 
@@ -15,6 +16,8 @@ RESULTS = ROOT / "docs/results"
 FINDINGS = (ROOT / "docs/results.md").read_text(encoding="utf-8")
 # The order in which the findings give five metrics in one column.
 FIVE = ("classification@100", "progression", "Kendall's tau", "AP@5", "DTW accuracy")
+
+SENSITIVITY = yaml.safe_load((ROOT / "experiments/benchmarks/penn_sensitivity.yaml").read_text(encoding="utf-8"))
 
 Table = dict[str, dict[str, str]]
 
@@ -75,3 +78,40 @@ def test_leads_of_the_findings_are_those_of_the_page() -> None:
     for method, protocol, cells in rows:
         leads = table_after(text, f"## {protocol.capitalize()}:", "### The lead of lrprop+")
         assert list(leads[method].values())[:5] == cells.split(" | "), (method, protocol)
+
+
+def figure_of(page: str, protocol: str, method: str, action: str, metric: str) -> str:
+    """What a page says of one method, action and metric, as a mean over seeds."""
+    text = (RESULTS / f"{page}.md").read_text(encoding="utf-8")
+    if page == "penn_sensitivity":  # has a table for each factor instead of one for each metric
+        (entry,) = (m for m in SENSITIVITY["methods"] if m["name"] == method)
+        factor, value = next(iter(entry["values"].items()))
+        cells = table_after(text, f"## {protocol.capitalize()}", f"### {factor},")[f"{action}, {value}"]
+        return plain(cells[metric])
+    cells = table_after(text, f"## {protocol.capitalize()}:", "### By action", f"\n{metric}:")[method]
+    return plain({name.strip(" †"): cell for name, cell in cells.items()}[action])
+
+
+@pytest.mark.parametrize(
+    ("title", "page", "metrics"),
+    [
+        ("## Open ends do not mend a crop", "penn_ends", ["Kendall's tau"]),
+        (
+            "### On synthetic pixels it depends on the action",
+            "synthetic_ends",
+            ["Kendall's tau", "AP@5", "DTW accuracy", "time error (lower is better)"],
+        ),
+        ("## A shorter T and a weaker prior help most", "penn_sensitivity", FIVE),
+        ("## The paper's schedule", "penn_schedule", FIVE),
+    ],
+)
+def test_actions_of_the_findings_are_those_of_the_page(title: str, page: str, metrics: list[str]) -> None:
+    stated = table_after(FINDINGS, title)
+    assert len(stated) >= 4
+    for method, row in stated.items():
+        for action, cell in row.items():
+            parts = [
+                " / ".join(figure_of(page, protocol, method, action, metric) for metric in metrics)
+                for protocol in ("trimmed", "loose")
+            ]
+            assert cell == ", loose ".join(parts), (method, action)
