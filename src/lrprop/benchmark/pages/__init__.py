@@ -82,7 +82,8 @@ def _state(results: Results) -> str:
     for protocol in results.protocols:
         for method, (pairs, actions) in results.undefined_pairs(protocol).items():
             where = f"{', '.join(actions)}, all seeds together"
-            notes.append(f"{method}, {protocol}: {pairs} pairs of videos have no Kendall's tau ({where}).")
+            how_many = "1 pair of videos has" if pairs == 1 else f"{pairs} pairs of videos have"
+            notes.append(f"{method}, {protocol}: {how_many} no Kendall's tau ({where}).")
     return "\n".join(f"- {note}" for note in notes)
 
 
