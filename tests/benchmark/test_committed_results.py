@@ -52,7 +52,7 @@ def plain(cell: str) -> str:
 @pytest.mark.parametrize(
     ("title", "page"),
     [
-        ("five of the six baselines learn little but time", "penn_poses"),
+        ("five of the six baselines align hardly better than time", "penn_poses"),
         ("On synthetic pixels SCL is ahead of LRProp too", "synthetic_pixels"),
         ("SoftDTW helps; the propagated prior trades phases for order", "penn_ablation"),
         ("On synthetic pouring too", "synthetic_ablation"),
@@ -95,7 +95,7 @@ def figure_of(page: str, protocol: str, method: str, action: str, metric: str) -
 @pytest.mark.parametrize(
     ("title", "page", "metrics"),
     [
-        ("## Open ends do not mend a crop", "penn_ends", ["Kendall's tau"]),
+        ("## On joints open ends do not mend a crop", "penn_ends", ["Kendall's tau"]),
         (
             "### On synthetic pixels it depends on the action",
             "synthetic_ends",

@@ -1,0 +1,151 @@
+"""Why LRProp's prior costs phases: how wrong the steps are that its path carries to another video, and what that costs.
+
+    python benchmarks/propagated_steps.py [--actions squat pouring ...] [--seeds 0 1 2] [--jobs 2]
+
+Synthetic videos, whose canonical time is known, tell where each frame really belongs in another video. LRProp is
+trained without the prior, with the prior as published, and with the true step in the place of the path's; path error is
+the mean distance, in frames, between the path's step and the true one in the last epoch (sigma of the prior is 3.2
+frames). What is in runs/propagated_steps already is not trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import mean
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from lrprop.batch import Views
+from lrprop.data.sources import find_videos
+from lrprop.data.synthetic import generate
+from lrprop.objectives import LRProp
+from lrprop.objectives.pairs import ViewPairs, view_pairs
+
+ROOT = Path(__file__).parents[1]
+RUNS = Path("runs/propagated_steps")
+LAYERS = ["base", "actions/{}", "synthetic/{}", "profiles/cpu", "profiles/cpu-pixels", "methods/lrprop/{}"]
+# No prior still notes the error of the path that it would follow.
+VARIANTS = {
+    "none": {"lambda_ppp": 1e-12},
+    "path": {},
+    "true": {"propagated": "true"},
+}
+METRICS = ["phase_classification@100", "phase_progression", "kendalls_tau", "ap@5", "dtw_accuracy", "canonical_error"]
+HEADS = ["phase class.", "phase progr.", "tau", "AP@5", "DTW acc.", "time error"]
+
+
+class WatchedLRProp(LRProp):
+    """LRProp that knows the true steps: it reports how far its path is from them, and may propagate them instead.
+
+    Args:
+        root: the folder of the synthetic videos.
+        propagated: what the prior is set around, the step of the path or the true one.
+        kwargs: see `LRProp`.
+    """
+
+    def __init__(self, root: Path, propagated: Literal["path", "true"] = "path", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.propagated = propagated
+        self.truth = [np.asarray(video.truth) for video in find_videos(root, "") if video.split == "train"]
+
+    def forward(self, z: Tensor, views: Views, embeddings: Tensor | None = None) -> dict[str, Tensor]:
+        """The terms of `LRProp`, and "path_error" in frames."""
+        self.pairs_of_videos = views.video[view_pairs(views.video)[1]].tolist()
+        terms = super().forward(z, views, embeddings)
+        return {**terms, "path_error": self.path_error}
+
+    def _propagated(self, pairs: ViewPairs, cost: Tensor) -> Tensor:
+        matches, other_matches = self._first_matches(pairs, cost)
+        expected, other_expected = pairs.other_steps.gather(1, matches), pairs.steps.gather(1, other_matches)
+        true = self._true_steps(pairs.steps, self.pairs_of_videos)
+        other_true = self._true_steps(pairs.other_steps, [(b, a) for a, b in self.pairs_of_videos])
+        errors = (expected - true).abs()[pairs.mask], (other_expected - other_true).abs()[pairs.other_mask]
+        self.path_error = torch.cat(errors).mean()
+        if self.propagated == "true":
+            return self._both_directions(pairs, true, other_true)
+        return self._both_directions(pairs, expected, other_expected)
+
+    def _true_steps(self, steps: Tensor, pairs_of_videos: list[Any]) -> Tensor:
+        """The steps, between two frames where need be, at which the other videos have the canonical time of these."""
+        found = np.empty(steps.shape, np.float32)
+        for row, (video, other) in enumerate(pairs_of_videos):
+            here, there = self.truth[video], self.truth[other]
+            found[row] = np.interp(here[steps[row].clamp(max=len(here) - 1)], there, np.arange(len(there)))
+        return torch.from_numpy(found)
+
+
+def train(action: str, variant: str, seed: int) -> Path:
+    """One run, unless it is there; its folder."""
+    run = RUNS / f"{action}-{variant}-{seed}"
+    if (run / "metrics.json").is_file() and "final" in json.loads((run / "metrics.json").read_text()):
+        return run
+    layers = [ROOT / "experiments" / f"{layer.format(action)}.yaml" for layer in LAYERS]
+    data = Path("data/synthetic") / action
+    options = {"root": data, **VARIANTS[variant]}
+    words = [
+        *(word for layer in layers if layer.is_file() for word in ("--config", str(layer))),
+        *("--model.objective", "propagated_steps.WatchedLRProp"),
+        *(f"--model.objective.init_args.{name}={value}" for name, value in options.items()),
+        *(f"--data.root={data}", f"--runs={RUNS}", f"--name={run.name}", f"--seed_everything={seed}"),
+        *("--floors=false", "--trainer.check_val_every_n_epoch=1000", "--trainer.enable_progress_bar=false"),
+    ]
+    log = run.with_suffix(".log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
+    with log.open("w") as stream:
+        status = subprocess.run(
+            [sys.executable, "-m", "lrprop", "fit", *words], env=environment, stdout=stream, stderr=stream
+        ).returncode
+    if status:
+        sys.exit(f"{run.name} failed; see {log}")
+    return run
+
+
+def path_error(run: Path) -> float:
+    """In frames, of the last epoch."""
+    with (run / "metrics.csv").open() as stream:
+        return [float(row["train/path_error"]) for row in csv.DictReader(stream) if row["train/path_error"]][-1]
+
+
+def add_rows(table: Table, action: str, runs: dict[str, list[Path]]) -> None:
+    for variant, of_seeds in runs.items():
+        finals = [json.loads((run / "metrics.json").read_text())["final"] for run in of_seeds]
+        cells = [
+            " / ".join(f"{100 * mean(final[prefix + metric] for final in finals):.1f}" for prefix in ("", "loose/"))
+            for metric in METRICS
+        ]
+        table.add_row(action, variant, *cells, f"{mean(map(path_error, of_seeds)):.1f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--actions", nargs="+", default=["squat", "jumping_jacks", "pouring"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    given = parser.parse_args()
+    table = Table("action", "prior", *HEADS, "path error", title="trimmed / loose, in %; path error in frames")
+    for action in given.actions:
+        generate(action, Path("data/synthetic") / action)
+        train(action, next(iter(VARIANTS)), given.seeds[0])  # alone, since it fills the feature bank
+        with ThreadPoolExecutor(given.jobs) as pool:
+            runs = {
+                variant: [pool.submit(train, action, variant, seed) for seed in given.seeds] for variant in VARIANTS
+            }
+            add_rows(table, action, {variant: [run.result() for run in of_seeds] for variant, of_seeds in runs.items()})
+        Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
