@@ -3,9 +3,10 @@
     python benchmarks/propagated_steps.py [--actions squat pouring ...] [--seeds 0 1 2] [--jobs 2]
 
 Synthetic videos, whose canonical time is known, tell where each frame really belongs in another video. LRProp is
-trained without the prior, with the prior as published, and with the true step in the place of the path's; path error is
-the mean distance, in frames, between the path's step and the true one in the last epoch (sigma of the prior is 3.2
-frames). What is in runs/propagated_steps already is not trained again.
+trained without the prior, with the prior as published, and with the true step in the place of the path's. Overlap is
+the share of frames whose true match lies within the other view; path error is the mean distance of these, in frames,
+between the path's step and the true one in the last epoch (sigma of the prior is 3.2 frames). What is in
+runs/propagated_steps already is not trained again.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -61,18 +63,21 @@ class WatchedLRProp(LRProp):
         self.truth = [np.asarray(video.truth) for video in find_videos(root, "") if video.split == "train"]
 
     def forward(self, z: Tensor, views: Views, embeddings: Tensor | None = None) -> dict[str, Tensor]:
-        """The terms of `LRProp`, and "path_error" in frames."""
+        """The terms of `LRProp`, the share of frames with a true match, "overlap", and their "path_error" times it."""
         self.pairs_of_videos = views.video[view_pairs(views.video)[1]].tolist()
         terms = super().forward(z, views, embeddings)
-        return {**terms, "path_error": self.path_error}
+        return {**terms, "path_error": self.path_error, "overlap": self.overlap}
 
     def _propagated(self, pairs: ViewPairs, cost: Tensor) -> Tensor:
         matches, other_matches = self._first_matches(pairs, cost)
         expected, other_expected = pairs.other_steps.gather(1, matches), pairs.steps.gather(1, other_matches)
         true = self._true_steps(pairs.steps, self.pairs_of_videos)
         other_true = self._true_steps(pairs.other_steps, [(b, a) for a, b in self.pairs_of_videos])
-        errors = (expected - true).abs()[pairs.mask], (other_expected - other_true).abs()[pairs.other_mask]
-        self.path_error = torch.cat(errors).mean()
+        within = pairs.mask & _is_seen(true, pairs.swapped())
+        other_within = pairs.other_mask & _is_seen(other_true, pairs)
+        errors = torch.cat(((expected - true).abs()[within], (other_expected - other_true).abs()[other_within]))
+        frames = pairs.real_frames().sum()
+        self.path_error, self.overlap = errors.sum() / frames, len(errors) / frames
         if self.propagated == "true":
             return self._both_directions(pairs, true, other_true)
         return self._both_directions(pairs, expected, other_expected)
@@ -86,11 +91,18 @@ class WatchedLRProp(LRProp):
         return torch.from_numpy(found)
 
 
+def _is_seen(steps: Tensor, pairs: ViewPairs) -> Tensor:
+    """Which steps (B, T) lie between the first and the last frame of the first side of each pair."""
+    last = pairs.steps.gather(1, pairs.mask.sum(1, keepdim=True) - 1)
+    return (pairs.steps[:, :1] - 0.5 <= steps) & (steps <= last + 0.5)
+
+
 def train(action: str, variant: str, seed: int) -> Path:
     """One run, unless it is there; its folder."""
     run = RUNS / f"{action}-{variant}-{seed}"
     if (run / "metrics.json").is_file() and "final" in json.loads((run / "metrics.json").read_text()):
         return run
+    shutil.rmtree(run, ignore_errors=True)  # interrupted
     layers = [ROOT / "experiments" / f"{layer.format(action)}.yaml" for layer in LAYERS]
     data = Path("data/synthetic") / action
     options = {"root": data, **VARIANTS[variant]}
@@ -113,10 +125,10 @@ def train(action: str, variant: str, seed: int) -> Path:
     return run
 
 
-def path_error(run: Path) -> float:
-    """In frames, of the last epoch."""
+def last(run: Path, term: str) -> float:
+    """A term of the loss in the last epoch."""
     with (run / "metrics.csv").open() as stream:
-        return [float(row["train/path_error"]) for row in csv.DictReader(stream) if row["train/path_error"]][-1]
+        return [float(row[f"train/{term}"]) for row in csv.DictReader(stream) if row[f"train/{term}"]][-1]
 
 
 def add_rows(table: Table, action: str, runs: dict[str, list[Path]]) -> None:
@@ -126,7 +138,8 @@ def add_rows(table: Table, action: str, runs: dict[str, list[Path]]) -> None:
             " / ".join(f"{100 * mean(final[prefix + metric] for final in finals):.1f}" for prefix in ("", "loose/"))
             for metric in METRICS
         ]
-        table.add_row(action, variant, *cells, f"{mean(map(path_error, of_seeds)):.1f}")
+        error, overlap = (mean(last(run, term) for run in of_seeds) for term in ("path_error", "overlap"))
+        table.add_row(action, variant, *cells, f"{error / overlap:.1f}", f"{100 * overlap:.0f}")
 
 
 def main() -> None:
@@ -135,7 +148,8 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
-    table = Table("action", "prior", *HEADS, "path error", title="trimmed / loose, in %; path error in frames")
+    title = "trimmed / loose, in %; path error in frames"
+    table = Table("action", "prior", *HEADS, "path error", "overlap", title=title)
     for action in given.actions:
         generate(action, Path("data/synthetic") / action)
         train(action, next(iter(VARIANTS)), given.seeds[0])  # alone, since it fills the feature bank
@@ -144,7 +158,7 @@ def main() -> None:
                 variant: [pool.submit(train, action, variant, seed) for seed in given.seeds] for variant in VARIANTS
             }
             add_rows(table, action, {variant: [run.result() for run in of_seeds] for variant, of_seeds in runs.items()})
-        Console().print(table)
+    Console(width=160).print(table)
 
 
 if __name__ == "__main__":
