@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from lrprop.benchmark.grid import Grid
 from lrprop.benchmark.pages.beside_paper import beside_the_paper
 from lrprop.benchmark.pages.comparison import comparison
 from lrprop.benchmark.pages.sensitivity import sensitivity
-from lrprop.benchmark.results import Results, grouped, seeds_in_words
+from lrprop.benchmark.results import Results, grouped, name_of, seeds_in_words
 from lrprop.benchmark.statistics import RESAMPLES
 from lrprop.errors import InputError
 
@@ -47,7 +46,7 @@ def _heading(results: Results) -> str:
     size = f"Methods x actions x seeds: {len(grid.methods)} x {len(grid.actions)} x {len(grid.seeds)}"
     return f"""# {grid.name}
 
-{size}, profile `{grid.profile}`, on {_input(grid)}.
+{size}, profile `{grid.profile}`, on {_input(results)}.
 
 - `lrprop benchmark {file}` trains and evaluates what is missing, writes every number into
   [{results.file.name}]({results.file.name}) and makes this page; `lrprop tables {file}` makes the page alone. The
@@ -59,9 +58,12 @@ def _heading(results: Results) -> str:
 - The best method is in bold. The rows that need no training stand below."""
 
 
-def _input(grid: Grid) -> str:
+def _input(results: Results) -> str:
+    grid = results.grid
     if grid.modality == "poses":
-        return "the annotated joints of Penn Action with silver phase labels, a rule on the same joints"
+        has_labels = any(name_of(metric) == "dtw_accuracy" for metric in results.metrics)
+        labels = " with silver phase labels, a rule on the same joints" * has_labels
+        return f"the annotated joints of Penn Action{labels}"
     what = "synthetic videos with exact labels" if grid.synthetic else f"the videos of `{grid.root.name}`"
     return f"{what}, behind the profile's frame encoder"
 
