@@ -16,9 +16,9 @@ import csv
 import json
 import os
 import shutil
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from statistics import mean
 from typing import Any, Literal
@@ -34,6 +34,7 @@ from lrprop.data.sources import find_videos
 from lrprop.data.synthetic import generate
 from lrprop.objectives import LRProp
 from lrprop.objectives.pairs import ViewPairs, view_pairs
+from lrprop.processes import ChildProcesses, alone, ended_on_interrupt
 
 ROOT = Path(__file__).parents[1]
 RUNS = Path("runs/propagated_steps")
@@ -97,7 +98,7 @@ def _is_seen(steps: Tensor, pairs: ViewPairs) -> Tensor:
     return (pairs.steps[:, :1] - 0.5 <= steps) & (steps <= last + 0.5)
 
 
-def train(action: str, variant: str, seed: int) -> Path:
+def train(processes: ChildProcesses, action: str, variant: str, seed: int) -> Path:
     """One run, unless it is there; its folder."""
     run = RUNS / f"{action}-{variant}-{seed}"
     if (run / "metrics.json").is_file() and "final" in json.loads((run / "metrics.json").read_text()):
@@ -114,14 +115,9 @@ def train(action: str, variant: str, seed: int) -> Path:
         *("--floors=false", "--trainer.check_val_every_n_epoch=1000", "--trainer.enable_progress_bar=false"),
     ]
     log = run.with_suffix(".log")
-    log.parent.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
-    with log.open("w") as stream:
-        status = subprocess.run(
-            [sys.executable, "-m", "lrprop", "fit", *words], env=environment, stdout=stream, stderr=stream
-        ).returncode
-    if status:
-        sys.exit(f"{run.name} failed; see {log}")
+    ended = processes.run([sys.executable, "-m", "lrprop", "fit", *words], log)
+    if ended is None or ended.status:
+        sys.exit(f"{run.name} failed or was stopped; see {log}")
     return run
 
 
@@ -150,14 +146,16 @@ def main() -> None:
     given = parser.parse_args()
     title = "trimmed / loose, in %; path error in frames"
     table = Table("action", "prior", *HEADS, "path error", "overlap", title=title)
-    for action in given.actions:
-        generate(action, Path("data/synthetic") / action)
-        train(action, next(iter(VARIANTS)), given.seeds[0])  # alone, since it fills the feature bank
-        with ThreadPoolExecutor(given.jobs) as pool:
-            runs = {
-                variant: [pool.submit(train, action, variant, seed) for seed in given.seeds] for variant in VARIANTS
-            }
-            add_rows(table, action, {variant: [run.result() for run in of_seeds] for variant, of_seeds in runs.items()})
+    os.environ["PYTHONPATH"] = str(Path(__file__).parent)  # where the processes find WatchedLRProp
+    with alone(RUNS, "run this elsewhere") as lock:
+        processes = ChildProcesses(lock)
+        train_one = partial(train, processes)
+        with ThreadPoolExecutor(given.jobs) as pool, ended_on_interrupt(processes):
+            for action in given.actions:
+                generate(action, Path("data/synthetic") / action)
+                train_one(action, next(iter(VARIANTS)), given.seeds[0])  # alone, since it fills the feature bank
+                runs = {name: [pool.submit(train_one, action, name, seed) for seed in given.seeds] for name in VARIANTS}
+                add_rows(table, action, {name: [run.result() for run in of_seeds] for name, of_seeds in runs.items()})
     Console(width=160).print(table)
 
 
