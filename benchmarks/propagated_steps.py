@@ -69,9 +69,8 @@ class WatchedLRProp(LRProp):
         terms = super().forward(z, views, embeddings)
         return {**terms, "path_error": self.path_error, "overlap": self.overlap}
 
-    def _propagated(self, pairs: ViewPairs, cost: Tensor) -> Tensor:
-        matches, other_matches = self._first_matches(pairs, cost)
-        expected, other_expected = pairs.other_steps.gather(1, matches), pairs.steps.gather(1, other_matches)
+    def _propagated_steps(self, pairs: ViewPairs, cost: Tensor) -> tuple[Tensor, Tensor]:
+        expected, other_expected = super()._propagated_steps(pairs, cost)
         true = self._true_steps(pairs.steps, self.pairs_of_videos)
         other_true = self._true_steps(pairs.other_steps, [(b, a) for a, b in self.pairs_of_videos])
         within = pairs.mask & _is_seen(true, pairs.swapped())
@@ -79,9 +78,7 @@ class WatchedLRProp(LRProp):
         errors = torch.cat(((expected - true).abs()[within], (other_expected - other_true).abs()[other_within]))
         frames = pairs.real_frames().sum()
         self.path_error, self.overlap = errors.sum() / frames, len(errors) / frames
-        if self.propagated == "true":
-            return self._both_directions(pairs, true, other_true)
-        return self._both_directions(pairs, expected, other_expected)
+        return (true, other_true) if self.propagated == "true" else (expected, other_expected)
 
     def _true_steps(self, steps: Tensor, pairs_of_videos: list[Any]) -> Tensor:
         """The steps, between two frames where need be, at which the other videos have the canonical time of these."""

@@ -97,11 +97,13 @@ class LRProp(nn.Module):
         return self._both_directions(pairs, pairs.steps, pairs.other_steps)
 
     def _propagated(self, pairs: ViewPairs, cost: Tensor) -> Tensor:
-        """Eq. 6-9: the path's first match k(i) carries a step from one video to the other."""
+        """Eq. 6-9: the KL from where the propagated steps expect each frame."""
+        return self._both_directions(pairs, *self._propagated_steps(pairs, cost))
+
+    def _propagated_steps(self, pairs: ViewPairs, cost: Tensor) -> tuple[Tensor, Tensor]:
+        """The path's first match k(i) carries a step from one video to the other; in both directions (Eq. 6-7)."""
         matches, other_matches = self._first_matches(pairs, cost)
-        expected = pairs.other_steps.gather(1, matches)
-        other_expected = pairs.steps.gather(1, other_matches)
-        return self._both_directions(pairs, expected, other_expected)
+        return pairs.other_steps.gather(1, matches), pairs.steps.gather(1, other_matches)
 
     def _both_directions(self, pairs: ViewPairs, expected: Tensor, other_expected: Tensor) -> Tensor:
         return (self._divergence(pairs, expected) + self._divergence(pairs.swapped(), other_expected)) / 2
