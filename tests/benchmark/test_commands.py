@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from lrprop.benchmark import Plan, read_grid
 from lrprop.benchmark.commands import time_left
+from lrprop.benchmark.table import Table
 from lrprop.cli import main
 from lrprop.errors import InputError
 from lrprop.processes import alone
-from tests.benchmark.tables import EXPERIMENTS, write_grid, write_table
+from tests.benchmark.tables import EXPERIMENTS, Rows, write_grid, write_table
 
 
 def words(file: Path, root: Path, folder: Path) -> list[str]:
@@ -47,10 +49,13 @@ def test_a_grid_fills_its_table_and_trains_no_cell_twice(
     (log,) = (tmp_path / "runs/tiny").glob("*.log")
     assert "-m lrprop fit --config" in log.read_text().splitlines()[0]
 
-    assert run(write_grid(tmp_path), penn_folder, tmp_path) == 0
-    both = lines(tmp_path)
-    assert {line["method"] for line in both} == {"lrprop", "tcn"}
-    assert [line for line in both if line["method"] == "lrprop"] == first, "a finished cell was trained again"
+    again = {"name": "again", "method": "lrprop"}
+    assert run(write_grid(tmp_path, methods=["lrprop", "tcn", again]), penn_folder, tmp_path) == 0
+    after = lines(tmp_path)
+    assert {line["method"] for line in after} == {"lrprop", "tcn", "again"}
+    assert [line for line in after if line["method"] == "lrprop"] == first, "a finished cell was trained again"
+    without_floors = {line["metric"]: line["value"] for line in after if line["method"] == "again"}
+    assert without_floors == finals, "floor rows are measured beside training and change nothing in it"
 
 
 def test_a_cell_killed_in_its_last_evaluation_is_evaluated_again(penn_folder: Path, tmp_path: Path) -> None:
@@ -137,6 +142,18 @@ def test_a_cell_that_another_table_holds_is_copied_and_not_trained(
     changed = write_grid(tmp_path, methods=same[:1], copy_from=["tiny"], options={"data.num_frames": 13})
     assert run(changed, tmp_path / "no_data", tmp_path) == 2, "another configuration is to be trained"
     assert "1 cells failed" in capsys.readouterr().err
+
+
+def test_floor_rows_stay_behind_where_another_method_measures_them(tmp_path: Path) -> None:
+    rows: Rows = {"final": {"ap@5": 0.9}, "raw": {"ap@5": 0.2}}
+    source = Table(write_table(write_grid(tmp_path), lambda cell: rows if cell.method == "lrprop" else None))
+    second = {"name": "other", "method": "lrprop"}
+    for methods, copied in (([second], {"final", "raw"}), (["tcn", second], {"final"})):
+        plan, table = Plan(read_grid(write_grid(tmp_path, methods=methods)), EXPERIMENTS), Table(tmp_path / "new.csv")
+        table.copy(plan, source)
+        assert table.configs() == {cell: config for cell, config in plan.configs.items() if cell.method == "other"}
+        assert {line["row"] for line in table.lines()} == copied
+        table.file.unlink()
 
 
 def test_no_jobs_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -57,7 +57,7 @@ def benchmark(
     plan, book = Plan(spec, experiments, root), Table(table or RESULTS / f"{spec.name}.csv")
     with alone(runs / spec.name, "give another --runs and --table") as lock:
         for name in spec.copy_from:
-            book.copy(plan.configs, Table(book.file.with_name(f"{name}.csv")))
+            book.copy(plan, Table(book.file.with_name(f"{name}.csv")))
         runner = Runner(plan, runs / spec.name, ChildProcesses(lock))
         failed = _fill(book, runner, jobs)
     if any(book.configs().get(cell) == config for cell, config in plan.configs.items()):

@@ -75,7 +75,8 @@ class Grid:
         paper: the tables of the paper, 1 to 4, whose numbers are set beside these.
         leads: the methods that each other one is set against, with intervals; the first method where none is given.
         copy_from: other grids on the same data. A cell that their tables, beside this one's, hold with the same
-            configuration is copied from there and not trained, whatever its method is called.
+            configuration is copied from there and not trained, whatever its method is called. Only the first method
+            takes over floor rows.
     """
 
     file: Path

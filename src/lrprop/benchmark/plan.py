@@ -23,6 +23,7 @@ class Plan:
     Attributes:
         configs: what decides each cell's result, in twelve hexadecimal digits. Not the place of the data, so that a
             table goes with the repository from machine to machine.
+        with_floors: the same where the cell measures the floor rows, too, which change nothing in its training.
 
     Args:
         grid: what is compared.
@@ -36,7 +37,8 @@ class Plan:
     def __init__(self, grid: Grid, experiments: Path, root: Path | None = None) -> None:
         self.grid, self.experiments, self.root = grid, experiments, Path(root or grid.root)
         self._parsed: dict[Path, Any] = {}
-        self.configs = {cell: self._config(cell) for cell in grid.cells()}
+        self.configs = {cell: self._config(cell, self.options(cell)) for cell in grid.cells()}
+        self.with_floors = {cell: self._config(cell, self.options(cell) | {"floors": True}) for cell in grid.cells()}
 
     def layers(self, cell: Cell) -> list[Path]:
         """The YAML files of a cell, later ones over earlier ones; those of the Makefile's LAYERS."""
@@ -99,9 +101,9 @@ class Plan:
         bar = "--trainer.enable_progress_bar=false"
         return [sys.executable, "-m", "lrprop", "fit", *configs, *where, *options, bar]
 
-    def _config(self, cell: Cell) -> str:
+    def _config(self, cell: Cell, options: dict[str, Any]) -> str:
         layers = [self._read(file) for file in self.layers(cell)]
-        return hashlib.sha256(json.dumps([layers, self.options(cell)]).encode()).hexdigest()[:12]
+        return hashlib.sha256(json.dumps([layers, options]).encode()).hexdigest()[:12]
 
     def _read(self, file: Path) -> Any:
         """What a layer says, so that its comments decide nothing; each is read once."""

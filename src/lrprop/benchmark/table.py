@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from lrprop.benchmark.grid import Cell
+from lrprop.benchmark.plan import Plan
 from lrprop.benchmark.runner import Outcome
 from lrprop.whole_file import whole_file
 
@@ -50,27 +51,29 @@ class Table:
         """Put in a cell, in place of an older one of the same name, beside whatever the file holds by now."""
         self._replace({cell: list(_lines(cell, config, outcome))})
 
-    def copy(self, configs: Mapping[Cell, str], other: Table) -> None:
+    def copy(self, plan: Plan, other: Table) -> None:
         """Put in those cells that another table holds with the same configuration, and this one does not hold yet.
 
+        Floor rows that a cell measured there and does not measure here stay behind.
+
         Args:
-            configs: today's configuration of each cell of this table's grid.
+            plan: what each cell of this table runs today.
             other: on the same data; a method may have another name there.
         """
         known, lines = self.configs(), other.lines()
-        trained = {(line["action"], int(line["seed"]), line["config"]): cell_of(line) for line in lines}
-        origins = {
-            cell: trained.get((cell.action, cell.seed, config))
-            for cell, config in configs.items()
-            if known.get(cell) != config
-        }
-        self._replace(
-            {
-                cell: [{**line, "method": cell.method} for line in lines if cell_of(line) == origin]
-                for cell, origin in origins.items()
-                if origin is not None
-            }
-        )
+        origins = {(cell.action, cell.seed, config): cell for cell, config in other.configs().items()}
+        copies = {}
+        for cell, config in plan.configs.items():
+            same = (origins.get((cell.action, cell.seed, name)) for name in (config, plan.with_floors[cell]))
+            origin = next(filter(None, same), None)
+            if origin is None or known.get(cell) == config:
+                continue
+            copies[cell] = [
+                {**line, "method": cell.method, "config": config}
+                for line in lines
+                if cell_of(line) == origin and (line["row"] == "final" or cell.method == plan.grid.base)
+            ]
+        self._replace(copies)
 
     def _replace(self, cells: Mapping[Cell, list[dict[str, str]]]) -> None:
         if not cells:
