@@ -56,6 +56,7 @@ def plain(cell: str) -> str:
         ("On synthetic pixels SCL is ahead of LRProp too", "synthetic_pixels"),
         ("SoftDTW helps; the propagated prior trades phases for order", "penn_ablation"),
         ("On synthetic pouring too", "synthetic_ablation"),
+        ("One model of all actions", "penn_together"),
     ],
 )
 def test_means_of_the_findings_are_those_of_the_page(title: str, page: str) -> None:
