@@ -23,7 +23,6 @@ class Plan:
     Attributes:
         configs: what decides each cell's result, in twelve hexadecimal digits. Not the place of the data, so that a
             table goes with the repository from machine to machine.
-        with_floors: the same where the cell measures the floor rows, too, which change nothing in its training.
 
     Args:
         grid: what is compared.
@@ -38,7 +37,6 @@ class Plan:
         self.grid, self.experiments, self.root = grid, experiments, Path(root or grid.root)
         self._parsed: dict[Path, Any] = {}
         self.configs = {cell: self._config(cell, self.options(cell)) for cell in grid.cells()}
-        self.with_floors = {cell: self._config(cell, self.options(cell) | {"floors": True}) for cell in grid.cells()}
 
     def layers(self, cell: Cell) -> list[Path]:
         """The YAML files of a cell, later ones over earlier ones; those of the Makefile's LAYERS."""
@@ -70,6 +68,10 @@ class Plan:
             **method.options,
             **method.action_options.get(cell.action, {}),
         }
+
+    def config_with_floors(self, cell: Cell) -> str:
+        """What `configs` would say of a cell if it measured the floor rows, too; they change nothing in training."""
+        return self._config(cell, {**self.options(cell), "floors": True})
 
     def data(self, action: str) -> Path:
         """Where the videos of an action lie: the root of Penn Action, or a folder of their own."""

@@ -64,15 +64,15 @@ class Table:
         origins = {(cell.action, cell.seed, config): cell for cell, config in other.configs().items()}
         copies = {}
         for cell, config in plan.configs.items():
-            same = (origins.get((cell.action, cell.seed, name)) for name in (config, plan.with_floors[cell]))
-            origin = next(filter(None, same), None)
-            if origin is None or known.get(cell) == config:
+            if known.get(cell) == config:
                 continue
-            copies[cell] = [
-                {**line, "method": cell.method, "config": config}
-                for line in lines
-                if cell_of(line) == origin and (line["row"] == "final" or cell.method == plan.grid.base)
-            ]
+            same = (origins.get((cell.action, cell.seed, c)) for c in (config, plan.config_with_floors(cell)))
+            if origin := next(filter(None, same), None):
+                copies[cell] = [
+                    {**line, "method": cell.method, "config": config}
+                    for line in lines
+                    if cell_of(line) == origin and (line["row"] == "final" or line["config"] == config)
+                ]
         self._replace(copies)
 
     def _replace(self, cells: Mapping[Cell, list[dict[str, str]]]) -> None:
