@@ -71,6 +71,7 @@ def test_stopping_kills_what_processes_have_started(running: ChildProcesses, tmp
     time.sleep(0.3)
     assert not (tmp_path / "alive").exists()
     assert running.run(shell("true"), tmp_path / "b.log") is None, "none begins after that"
+    assert not (tmp_path / "b.log").exists()
 
 
 def test_signals_become_interrupts(running: ChildProcesses, tmp_path: Path) -> None:

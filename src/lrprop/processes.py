@@ -80,19 +80,20 @@ class ChildProcesses:
                 _kill_group(pid)
 
     def _start(self, command: Sequence[str], log: Path) -> subprocess.Popen[bytes] | None:
-        with self._guard, log.open("a") as stream:
+        with self._guard:
             if self._stopped:
                 return None
-            print(shlex.join(command), file=stream, flush=True)
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=stream,
-                env=os.environ | self._extra,
-                pass_fds=(self._lock,),
-                start_new_session=True,  # a group of its own, so that all of `make train` can be killed
-            )
+            with log.open("a") as stream:
+                print(shlex.join(command), file=stream, flush=True)
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=stream,
+                    stderr=stream,
+                    env=os.environ | self._extra,
+                    pass_fds=(self._lock,),
+                    start_new_session=True,  # a group of its own, so that all of `make train` can be killed
+                )
             self._running.add(process.pid)
             return process
 
