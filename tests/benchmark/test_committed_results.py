@@ -57,6 +57,7 @@ def plain(cell: str) -> str:
         ("SoftDTW helps; the propagated prior trades phases for order", "penn_ablation"),
         ("On synthetic pouring too", "synthetic_ablation"),
         ("One model of all actions", "penn_together"),
+        ("Two more methods", "penn_beyond"),
     ],
 )
 def test_means_of_the_findings_are_those_of_the_page(title: str, page: str) -> None:
