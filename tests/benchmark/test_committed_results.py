@@ -32,6 +32,7 @@ def test_a_page_is_what_its_table_gives(page: Path, tmp_path: Path, monkeypatch:
     assert {picture.name for picture in tmp_path.glob("*.png")} == {
         picture.name for picture in RESULTS.glob(f"{page.stem}-*.png")
     }
+    assert f"results/{page.name}" in (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), "the site does not lead to it"
 
 
 def table_after(text: str, *titles: str) -> Table:
