@@ -419,7 +419,7 @@ def test_docstrings_are_no_html(site: Path) -> None:
         assert not Tags(page).names - known, page
 
 
-def test_a_broken_link_fails(tmp_path: Path) -> None:
+def test_a_broken_link_fails_and_a_page_outside_the_navigation(tmp_path: Path) -> None:
     (tmp_path / "mkdocs.yml").write_text(f"INHERIT: {ROOT}/mkdocs.yml\nnav: [index.md]\nplugins: [search]\n")
     (tmp_path / "docs").mkdir()
     shutil.copy(DOCS / "wide.css", tmp_path / "docs")
@@ -427,3 +427,8 @@ def test_a_broken_link_fails(tmp_path: Path) -> None:
         (tmp_path / "docs/index.md").write_text(text)
         built = mkdocs("--site-dir", tmp_path / "site", folder=tmp_path)
         assert (built.returncode == 0) == is_sound, built.stdout + built.stderr
+    (tmp_path / "docs/index.md").write_text("# A\n")
+    (tmp_path / "docs/b.md").write_text("# B\n")
+    built = mkdocs("--site-dir", tmp_path / "site", folder=tmp_path)
+    assert built.returncode
+    assert "b.md" in built.stdout + built.stderr
